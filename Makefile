@@ -10,7 +10,7 @@ INSTALL_DEPS ?= scripts/install-deps
 export PKG_CONFIG_PATH := $(CURDIR)/.deps/lib/pkgconfig$(if $(PKG_CONFIG_PATH),:$(PKG_CONFIG_PATH))
 
 .DEFAULT_GOAL := all
-.PHONY: all build-deps test-deps test check demo run bench install fuzz format clean help
+.PHONY: all build-deps test-deps test check demo run bench install package fuzz format clean help
 
 all: build-deps ## build the daemon and the command: build/pcapdaemon, build/pcapctl
 	[ -e build/build.ninja ] || /usr/bin/meson setup build
@@ -44,6 +44,10 @@ install: all ## install below DESTDIR and PREFIX (/usr/local)
 	/usr/bin/meson configure build -Dprefix=$(PREFIX)
 	ninja -C build product
 	/usr/bin/meson install -C build --no-rebuild $(if $(DESTDIR),--destdir $(abspath $(DESTDIR)))
+
+package: all ## a Debian package in build/
+	$(INSTALL_DEPS) package
+	scripts/package
 
 fuzz: test-deps ## fuzz each target for SECONDS (60)
 	scripts/fuzz $(SECONDS)

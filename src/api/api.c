@@ -24,6 +24,7 @@ static const struct http_route routes[] = {
 	{"GET", "/v1/rules", route_rules, 0},
 	{"GET", "/v1/interfaces", route_interfaces, 0},
 	{"GET", "/v1/history", route_history, 0},
+	{"GET", "/v1/live", route_live, 0},
 	{"GET", "/v1/events", route_events, 0},
 	{"GET", "/v1/status", route_status, 0},
 	{"GET", "/metrics", route_metrics, 0},
@@ -90,6 +91,7 @@ struct api *api_new(const struct api_options *options, struct error *err)
 	}
 	api->options = *options;
 	LIST_INIT(&api->histories);
+	LIST_INIT(&api->lives);
 	LIST_INIT(&api->listeners);
 	LIST_INIT(&api->submissions);
 	const struct http_server_options server = {
@@ -128,6 +130,7 @@ void api_free(struct api *api)
 		return;
 	event_bus_unsubscribe(api->options.bus, api_on_event, api);
 	histories_stop(api);
+	lives_cancel(api);
 	http_server_free(api->server);
 	submissions_cancel(api);
 	free(api);

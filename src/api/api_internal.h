@@ -10,11 +10,13 @@
 
 #define API_LIST_DEFAULT 256 /* captures or interfaces in one answer, by default */
 #define API_LIST_MAX 4096
+#define API_ORIGIN_SIZE 128			     /* of a request's origin, "api:" and the peer */
 #define API_TYPE_PCAP "application/vnd.tcpdump.pcap" /* registered with IANA; pcapng is not */
 #define API_TYPE_PCAPNG "application/x-pcapng"
 
 struct event;
 struct history_response;
+struct live_response;
 struct event_listener;
 struct submission;
 
@@ -22,6 +24,7 @@ struct api {
 	struct api_options options;
 	struct http_server *server;
 	LIST_HEAD(, history_response) histories;
+	LIST_HEAD(, live_response) lives;
 	LIST_HEAD(, event_listener) listeners;
 	LIST_HEAD(, submission) submissions;
 };
@@ -33,6 +36,7 @@ void route_show(void *api, struct http_request *request);
 void route_stop(void *api, struct http_request *request);
 void route_file(void *api, struct http_request *request);
 void route_history(void *api, struct http_request *request);
+void route_live(void *api, struct http_request *request);
 void route_events(void *api, struct http_request *request);
 void route_alert(void *api, struct http_request *request);
 void route_rules(void *api, struct http_request *request);
@@ -46,6 +50,7 @@ void api_on_event(void *api, const struct event *event, const char *json);
 
 void submissions_cancel(struct api *api);
 void histories_stop(struct api *api);
+void lives_cancel(struct api *api);
 
 /* Takes the reference; answers 500 if it is NULL. */
 void api_answer_json(struct http_request *request, unsigned status, json_t *json);

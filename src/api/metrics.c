@@ -3,10 +3,10 @@
  * value. */
 #include "api/metrics.h"
 
-#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "api/metrics_outcomes.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/utf8.h"
@@ -14,14 +14,14 @@
 #include "event/event_gate.h"
 #include "status/node_status.h"
 
-#define INTERFACE_LABEL_SIZE (4 * IF_NAMESIZE + 1) /* of a name, escaped, with the NUL */
+#define INTERFACE_LABEL_SIZE (4 * NETWORK_INTERFACE_ANY_NAME_MAX + 1) /* of a name, escaped, with the NUL */
 #define NO_SAMPLE (-1.0)
 #define TEXT_OF(number) #number
 #define TEXT(number) TEXT_OF(number)
 
 struct daemon_numbers {
 	struct node_load load;
-	size_t connections;
+	struct http_server_counts http;
 };
 
 struct daemon_metric {
@@ -71,6 +71,16 @@ static double warm_memory(const struct daemon_numbers *n)
 	return (double)n->load.warm_memory_bytes;
 }
 
+static double rings_refused(const struct daemon_numbers *n)
+{
+	return (double)n->load.shortages.refused;
+}
+
+static double rings_shrunk(const struct daemon_numbers *n)
+{
+	return (double)n->load.shortages.shrunk;
+}
+
 static double kept_files(const struct daemon_numbers *n)
 {
 	return (double)n->load.kept.files;
@@ -83,7 +93,12 @@ static double kept_bytes(const struct daemon_numbers *n)
 
 static double connections(const struct daemon_numbers *n)
 {
-	return (double)n->connections;
+	return (double)n->http.connections;
+}
+
+static double delayed_handshakes(const struct daemon_numbers *n)
+{
+	return (double)n->http.delayed_handshakes;
 }
 
 static double log_lines_dropped(const struct daemon_numbers *n)
@@ -103,17 +118,26 @@ static const struct daemon_metric daemon_metrics[] = {
 	  "Limit on captured bytes not delivered yet (limits.memory)."},
 	 memory_limit},
 	{{"pcapdaemon_warm_memory_bytes", METRIC_GAUGE, "bytes", "Unused memory kept ready for packets."}, warm_memory},
+	{{"pcapdaemon_rings_refused", METRIC_COUNTER, NULL, "Rings not opened because there was not the memory."},
+	 rings_refused},
+	{{"pcapdaemon_rings_shrunk", METRIC_COUNTER, NULL,
+	  "Rings opened smaller than asked for because there was not the memory."},
+	 rings_shrunk},
 	{{"pcapdaemon_kept_files", METRIC_GAUGE, NULL, "Finished files kept in memory."}, kept_files},
 	{{"pcapdaemon_kept_bytes", METRIC_GAUGE, "bytes", "Memory taken by kept files."}, kept_bytes},
 	{{"pcapdaemon_log_dropped_lines", METRIC_COUNTER, NULL,
 	  "Log lines dropped because stderr or syslog took none."},
 	 log_lines_dropped},
 	{{"pcapdaemon_api_connections", METRIC_GAUGE, NULL, "Connections to the control API."}, connections},
+	{{"pcapdaemon_api_delayed_handshakes", METRIC_COUNTER, NULL,
+	  "TLS handshakes of the control API that waited because there were too many a second."},
+	 delayed_handshakes},
 };
 
+/* Interfaces that a recorder waits for have pcapdaemon_recorder_up. */
 static double up(const struct node_interface *i)
 {
-	return i->up;
+	return i->present || i->ring ? i->up : NO_SAMPLE;
 }
 
 static double captures(const struct node_interface *i)
@@ -146,6 +170,11 @@ static double ring_size(const struct node_interface *i)
 	return i->ring ? (double)i->ring_bytes : NO_SAMPLE;
 }
 
+static double ring_asked(const struct node_interface *i)
+{
+	return i->ring ? (double)i->asked_bytes : NO_SAMPLE;
+}
+
 static const struct interface_metric interface_metrics[] = {
 	{{"pcapdaemon_interface_up", METRIC_GAUGE, NULL, "Whether the interface is up."}, up},
 	{{"pcapdaemon_interface_captures", METRIC_GAUGE, NULL, "Captures on the interface."}, captures},
@@ -157,6 +186,9 @@ static const struct interface_metric interface_metrics[] = {
 	{{"pcapdaemon_recorder_reach_seconds", METRIC_GAUGE, "seconds", "How far back the recorder reaches."}, reach},
 	{{"pcapdaemon_recorder_held_bytes", METRIC_GAUGE, "bytes", "Memory of the packets the recorder holds."}, held},
 	{{"pcapdaemon_ring_size_bytes", METRIC_GAUGE, "bytes", "Size of the ring."}, ring_size},
+	{{"pcapdaemon_ring_asked_bytes", METRIC_GAUGE, "bytes",
+	  "Size that the ring should have; larger than its size if there was not the memory."},
+	 ring_asked},
 };
 
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
@@ -183,6 +215,21 @@ static int write_events(struct metric_writer *out, const struct daemon_numbers *
 		const struct metric_label labels[] = {{"event", event_kind_name((enum event_kind)kind)}, {NULL, NULL}};
 
 		r = metric_sample(out, &family, labels, (double)numbers->load.jobs.events[kind]);
+	}
+	return r;
+}
+
+static int write_refusals(struct metric_writer *out, const struct http_server_counts *http)
+{
+	static const struct metric_family family = {"pcapdaemon_api_refusals", METRIC_COUNTER, NULL,
+						    "Connections to the control API refused or cut, by cause."};
+	int r = metric_header(out, &family);
+
+	for (int cause = 0; cause < HTTP_REFUSAL_COUNT && r == 0; cause++) {
+		const struct metric_label labels[] = {{"cause", http_refusal_name((enum http_refusal)cause)},
+						      {NULL, NULL}};
+
+		r = metric_sample(out, &family, labels, (double)http->refused[cause]);
 	}
 	return r;
 }
@@ -243,6 +290,22 @@ static int write_interfaces(struct metric_writer *out, const struct interface_me
 	return r;
 }
 
+static int write_recorders(struct metric_writer *out, const struct node_interface_list *list)
+{
+	static const struct metric_family family = {"pcapdaemon_recorder_up", METRIC_GAUGE, NULL,
+						    "Whether the recorder records, by the name in history.interfaces."};
+	int r = metric_header(out, &family);
+
+	for (size_t i = 0; i < list->recorder_count && r == 0; i++) {
+		char name[INTERFACE_LABEL_SIZE];
+		const struct metric_label labels[] = {{"interface", interface_label(list->recorders[i].setting, name)},
+						      {NULL, NULL}};
+
+		r = metric_sample(out, &family, labels, list->recorders[i].up);
+	}
+	return r;
+}
+
 static int write_interface_total(struct metric_writer *out, size_t total)
 {
 	static const struct metric_family family = {"pcapdaemon_interfaces", METRIC_GAUGE, NULL,
@@ -255,29 +318,104 @@ static int write_interface_total(struct metric_writer *out, size_t total)
 	return r == 0 ? metric_sample(out, &family, none, (double)total) : r;
 }
 
-/* Writes nothing if Redis is not wanted. */
-static int write_redis(struct metric_writer *out, const struct node_redis *redis)
+struct redis_metric {
+	struct metric_family family;
+	double (*read)(const struct node_redis *redis);
+	bool (*known)(const struct node_redis *redis); /* NULL: always */
+};
+
+static bool has_clock(const struct node_redis *redis)
+{
+	return redis->clock_known;
+}
+
+static bool has_stream(const struct node_redis *redis)
+{
+	return redis->stream_wanted;
+}
+
+static double waiting(const struct node_redis *redis)
+{
+	return (double)redis->waiting;
+}
+
+static double clock_offset(const struct node_redis *redis)
+{
+	return (double)redis->clock_offset_ns / NS_PER_S;
+}
+
+static double clock_uncertainty(const struct node_redis *redis)
+{
+	return (double)redis->clock_uncertainty_ns / NS_PER_S;
+}
+
+static double stream_running(const struct node_redis *redis)
+{
+	return (double)redis->stream_running;
+}
+
+static double stream_waiting(const struct node_redis *redis)
+{
+	return (double)redis->stream_waiting;
+}
+
+static double stream_pauses(const struct node_redis *redis)
+{
+	return (double)redis->stream_pauses;
+}
+
+static const struct redis_metric redis_metrics[] = {
+	{{"pcapdaemon_redis_waiting", METRIC_GAUGE, NULL, "Events and answers waiting for Redis."}, waiting, NULL},
+	{{"pcapdaemon_redis_clock_offset_seconds", METRIC_GAUGE, "seconds",
+	  "Estimate of the Redis server's clock minus this host's."},
+	 clock_offset,
+	 has_clock},
+	{{"pcapdaemon_redis_clock_uncertainty_seconds", METRIC_GAUGE, "seconds",
+	  "How far that estimate may be off, either way."},
+	 clock_uncertainty,
+	 has_clock},
+	{{"pcapdaemon_stream_requests_running", METRIC_GAUGE, NULL,
+	  "Requests from the stream that were taken and are not final yet."},
+	 stream_running,
+	 has_stream},
+	{{"pcapdaemon_stream_requests_waiting", METRIC_GAUGE, NULL,
+	  "Requests from the stream that met a limit and wait for another try."},
+	 stream_waiting,
+	 has_stream},
+	{{"pcapdaemon_stream_read_pauses", METRIC_COUNTER, NULL,
+	  "Pauses because Redis answered reads of the stream at once, without a new request."},
+	 stream_pauses,
+	 has_stream},
+};
+
+static int write_links(struct metric_writer *out, const struct node_redis *redis)
 {
 	static const struct metric_family up = {"pcapdaemon_redis_up", METRIC_GAUGE, NULL,
 						"Whether the link to Redis is up, by purpose."};
-	static const struct metric_family waiting = {"pcapdaemon_redis_waiting", METRIC_GAUGE, NULL,
-						     "Events and answers waiting for Redis."};
-	static const struct metric_label none[] = {{NULL, NULL}};
 	const struct metric_label requests[] = {{"link", "requests"}, {NULL, NULL}};
 	const struct metric_label events[] = {{"link", "events"}, {NULL, NULL}};
-	int r = 0;
+	int r = metric_header(out, &up);
 
-	if (!redis->wanted)
-		return 0;
-	r = metric_header(out, &up);
 	if (r == 0)
 		r = metric_sample(out, &up, requests, redis->requests);
-	if (r == 0)
-		r = metric_sample(out, &up, events, redis->events);
-	if (r == 0)
-		r = metric_header(out, &waiting);
-	if (r == 0)
-		r = metric_sample(out, &waiting, none, (double)redis->waiting);
+	return r == 0 ? metric_sample(out, &up, events, redis->events) : r;
+}
+
+/* Writes nothing if Redis is not wanted. */
+static int write_redis(struct metric_writer *out, const struct node_redis *redis)
+{
+	static const struct metric_label none[] = {{NULL, NULL}};
+	int r = redis->wanted ? write_links(out, redis) : 0;
+
+	for (size_t i = 0; i < COUNT(redis_metrics) && r == 0 && redis->wanted; i++) {
+		const struct redis_metric *metric = &redis_metrics[i];
+
+		if (metric->known && !metric->known(redis))
+			continue;
+		r = metric_header(out, &metric->family);
+		if (r == 0)
+			r = metric_sample(out, &metric->family, none, metric->read(redis));
+	}
 	return r;
 }
 
@@ -300,7 +438,7 @@ static int write_suppressed(struct metric_writer *out, const struct event_gate *
 int metrics_write(struct metric_writer *out, const struct metrics_source *source)
 {
 	const struct node_status *status = source->status;
-	const struct daemon_numbers numbers = {.load = node_status_load(status), .connections = source->connections};
+	const struct daemon_numbers numbers = {.load = node_status_load(status), .http = source->http};
 	cleanup(node_interface_list_deinit) struct node_interface_list list;
 	int r = node_interfaces_list(node_status_interfaces(status), METRICS_INTERFACES_MAX, &list);
 
@@ -309,11 +447,17 @@ int metrics_write(struct metric_writer *out, const struct metrics_source *source
 	if (r == 0)
 		r = write_daemon(out, &numbers);
 	if (r == 0)
+		r = write_refusals(out, &numbers.http);
+	if (r == 0)
 		r = write_events(out, &numbers);
 	if (r == 0)
 		r = write_suppressed(out, source->gate);
 	if (r == 0)
+		r = metrics_write_outcomes(out, &numbers.load.jobs.outcomes);
+	if (r == 0)
 		r = write_redis(out, &numbers.load.redis);
+	if (r == 0)
+		r = write_recorders(out, &list);
 	if (r == 0)
 		r = write_interface_total(out, list.total);
 	for (size_t i = 0; i < COUNT(interface_metrics) && r == 0; i++)

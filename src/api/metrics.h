@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "api/openmetrics.h"
+#include "http/http_server.h"
 
 struct event_gate;
 struct node_status;
@@ -15,7 +16,7 @@ struct node_status;
 struct metrics_source {
 	const struct node_status *status;
 	const struct event_gate *gate;
-	size_t connections; /* of the HTTP server */
+	struct http_server_counts http;
 };
 
 /* Appends the whole exposition. 0, -EMSGSIZE (the buffer's cap), -ENOMEM, or

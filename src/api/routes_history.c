@@ -16,13 +16,15 @@
 #include "request/request.h"
 
 #define PIECE_BYTES (64u * 1024) /* queued for the client at a time */
+#define REFUSALS_LOGGED 10	 /* a second */
 
 struct history_response {
 	LIST_ENTRY(history_response) list;
 	struct history_stream *packets;
 	struct http_request *request; /* until the first piece is ready */
-	struct http_stream *stream;   /* afterwards */
-	bool more_wanted;	      /* the client has taken what there was */
+	bool pcap;
+	struct http_stream *stream; /* afterwards */
+	bool more_wanted;	    /* the client has taken what there was */
 };
 
 static void history_response_free(struct history_response *history)
@@ -91,11 +93,14 @@ static void on_more(void *ctx)
 
 static void start_stream(struct history_response *history)
 {
-	const struct http_producer source = {.more = on_more, .gone = on_gone, .ctx = history};
+	const struct http_producer source = {.name = history_stream_name(history->packets),
+					     .more = on_more,
+					     .gone = on_gone,
+					     .ctx = history};
 	struct http_request *request = take(history->request);
 
 	http_request_set_gone_handler(request, NULL, NULL);
-	history->stream = http_answer_stream(request, API_TYPE_PCAPNG, &source);
+	history->stream = http_answer_stream(request, history->pcap ? API_TYPE_PCAP : API_TYPE_PCAPNG, &source);
 	if (!history->stream)
 		history_response_free(history);
 }
@@ -203,8 +208,8 @@ static bool parse_filter(struct http_request *request, const char *name, const c
 
 static bool parse_spec(struct http_request *request, struct history_stream_spec *spec)
 {
-	static const char *const known[] = {"interface", "from", "to",	    "last",  "bpf",
-					    "inner",	 "snap", "packets", "bytes", NULL};
+	static const char *const known[] = {"interface", "from",    "to",    "last",   "bpf", "inner",
+					    "snap",	 "packets", "bytes", "format", NULL};
 	uint64_t snap = 0;
 
 	*spec = (struct history_stream_spec){.snaplen = REQUEST_SNAP_MAX};
@@ -214,11 +219,36 @@ static bool parse_spec(struct http_request *request, struct history_stream_spec 
 	    !parse_number(request, "packets", INT64_MAX, &spec->packets) ||
 	    !parse_number(request, "bytes", INT64_MAX, &spec->bytes) || !parse_window(request, spec))
 		return false;
+	const char *format;
+	if (!api_parameter(request, "format", &format))
+		return false;
+	if (format && strcmp(format, "pcap") != 0 && strcmp(format, "pcapng") != 0) {
+		http_answer_error(request, 400, "format must be pcapng or pcap");
+		return false;
+	}
+	spec->pcap = format && strcmp(format, "pcap") == 0;
 	if (snap)
 		spec->snaplen = (uint32_t)snap;
 	if (!spec->interface || !*spec->interface)
 		http_answer_error(request, 400, "interface is required");
 	return spec->interface && *spec->interface;
+}
+
+/* Reading history makes no event, so the log alone tells who read what. `refusal` NULL: it is being read. */
+static void log_reading(const struct http_request *request, const struct history_stream_spec *spec, const char *refusal)
+{
+	static struct log_rate refused_rate = {.burst = REFUSALS_LOGGED}; /* the loop's thread only */
+	char origin[API_ORIGIN_SIZE], from[CLOCK_TEXT_SIZE], to[CLOCK_TEXT_SIZE];
+	uint64_t suppressed = 0;
+
+	if (refusal && !log_rate_allow(&refused_rate, &suppressed))
+		return;
+	snprintf(origin, sizeof(origin), "api:%s", http_request_peer(request));
+	log_notice(refusal ? "history-refused" : "history-read", log_str("origin", origin), log_str("reason", refusal),
+		   log_str("interface", spec->interface), log_str("required", spec->required),
+		   log_str("bpf", spec->bpf), log_str("inner", spec->inner),
+		   log_str("from", spec->from_given ? clock_format(spec->from_ns, from) : NULL),
+		   log_str("to", clock_format(spec->to_ns, to)), log_uint("suppressed", suppressed));
 }
 
 void route_history(void *ctx, struct http_request *request)
@@ -240,10 +270,13 @@ void route_history(void *ctx, struct http_request *request)
 					 &error, &history->packets);
 	if (r < 0) {
 		free(history);
+		log_reading(request, &spec, error.text);
 		http_answer_error(request, error_http_status(r), "%s", error.text);
 		return;
 	}
+	log_reading(request, &spec, NULL);
 	history->request = request;
+	history->pcap = spec.pcap;
 	LIST_INSERT_HEAD(&api->histories, history, list);
 	http_request_set_gone_handler(request, on_gone, history);
 }

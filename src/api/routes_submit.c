@@ -12,8 +12,6 @@
 #include "event/event.h"
 #include "job/jobs.h"
 
-#define ORIGIN_SIZE 128
-
 struct submission {
 	LIST_ENTRY(submission) list;
 	struct api *api;
@@ -206,7 +204,7 @@ static void submit(struct submission *submission, const void *body, size_t size)
 					      .event = on_event,
 					      .finished = on_finished,
 					      .ctx = submission};
-	char origin[ORIGIN_SIZE];
+	char origin[API_ORIGIN_SIZE];
 
 	snprintf(origin, sizeof(origin), "api:%s", http_request_peer(submission->request));
 	submission->submitting = true;

@@ -1,74 +1,37 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Plain names go through ioctls, which the kernel answers without its RTNL lock. They take neither long names nor those
- * with a colon, which the kernel reads as the end of the name; for these there is rtnetlink.
+ * with a colon, which the kernel reads as the end of the name; for these there is the link table.
  */
 #include "base/network_interface.h"
 
 #include <errno.h>
-#include <linux/rtnetlink.h>
 #include <net/if.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include "base/link_table.h"
+
 #define RENAMES_MAX 8 /* of one device, while it is being read */
 
-struct name_query {
-	struct nlmsghdr header;
-	struct ifinfomsg link;
-	struct nlattr attribute;
-	char name[NLA_ALIGN(NETWORK_INTERFACE_ANY_NAME_MAX + 1)];
-};
-
-struct name_reply {
-	struct nlmsghdr header;
-	union {
-		struct nlmsgerr error;
-		struct ifinfomsg link;
-	};
-};
-
-/* Kernels before 5.5 know no alternative names and find the query invalid. */
-static int read_reply(const struct name_reply *reply, ssize_t size, int *index)
-{
-	if (size < (ssize_t)NLMSG_LENGTH(sizeof(reply->link)))
-		return -EPROTO;
-	if (reply->header.nlmsg_type == NLMSG_ERROR && reply->error.error)
-		return reply->error.error == -EINVAL ? -ENODEV : reply->error.error;
-	if (reply->header.nlmsg_type != RTM_NEWLINK)
-		return -EPROTO;
-	*index = reply->link.ifi_index;
-	return 0;
-}
-
-/* The kernel answers before send(2) returns. */
+/* Programs without a link table ask the kernel. */
 static int find_alternative(const char *name, int *index)
 {
-	cleanup(cleanup_close) const int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-	struct name_query query = {
-		.header = {.nlmsg_type = RTM_GETLINK, .nlmsg_flags = NLM_F_REQUEST},
-		.attribute = {.nla_type = IFLA_ALT_IFNAME, .nla_len = (uint16_t)(NLA_HDRLEN + strlen(name) + 1)},
-	};
-	struct name_reply reply = {0};
+	const int r = link_table_find(name, index);
 
-	if (fd < 0)
-		return -errno;
-	snprintf(query.name, sizeof(query.name), "%s", name);
-	query.header.nlmsg_len =
-		(uint32_t)(offsetof(struct name_query, attribute) + NLA_ALIGN(query.attribute.nla_len));
-	if (send(fd, &query, query.header.nlmsg_len, 0) < 0)
-		return -errno;
-	const ssize_t size = recv(fd, &reply, sizeof(reply), 0);
-	return size < 0 ? -errno : read_reply(&reply, size, index);
+	return r == -ENOTCONN ? link_table_ask(name, index) : r;
 }
 
 static int ask(int fd, unsigned long what, struct ifreq *request)
 {
 	return ioctl(fd, what, request) < 0 ? -errno : 0;
+}
+
+bool network_interface_is_alternative(const char *name)
+{
+	return strlen(name) >= IFNAMSIZ || strchr(name, ':');
 }
 
 static int find_index(int fd, const char *name, int *index)
@@ -77,7 +40,7 @@ static int find_index(int fd, const char *name, int *index)
 
 	if (strlen(name) > NETWORK_INTERFACE_ANY_NAME_MAX)
 		return -ENODEV;
-	if (strlen(name) >= sizeof(request.ifr_name) || strchr(name, ':'))
+	if (network_interface_is_alternative(name))
 		return find_alternative(name, index);
 	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
 	const int r = ask(fd, SIOCGIFINDEX, &request);

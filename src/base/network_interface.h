@@ -20,8 +20,11 @@ struct network_interface {
 	bool up;
 };
 
-/* The device that has this name or alternative name now. 0, -ENODEV (there is none) or another -errno (not known). Long
- * names wait while other programs configure interfaces (the kernel's RTNL lock). */
+/* Whether only an alternative name can look like this: it is long, or has a colon. */
+bool network_interface_is_alternative(const char *name);
+
+/* The device that has this name or alternative name now. 0, -ENODEV (there is none) or another -errno (not known).
+ * Never waits while other programs configure interfaces (the kernel's RTNL lock) once base/link_table.h was started. */
 warn_unused int network_interface_find(const char *name, struct network_interface *interface);
 
 /* The device with this index. Results as above. */

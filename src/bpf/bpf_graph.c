@@ -96,10 +96,10 @@ struct chain {
 #define WAY_FIRST (UINT32_MAX - 1)
 #define WAY_MANY UINT32_MAX
 
-/* The step that leads to each, plus 1; 0: it cannot be reached. */
+/* The step that leads to each up to `first`, plus 1; 0: it cannot be reached. */
 static void find_ways(const struct graph *graph, uint32_t first, uint32_t *ways)
 {
-	memset(ways, 0, GRAPH_STEPS_MAX * sizeof(*ways));
+	memset(ways, 0, (first + 1) * sizeof(*ways));
 	ways[first] = WAY_FIRST;
 	for (uint32_t i = first + 1; i-- > 0;) {
 		const struct step *step = &graph->steps[i];
@@ -226,9 +226,10 @@ static uint32_t value_before(const struct graph *graph, const struct values *val
 void graph_sort(struct graph *graph, const struct values *values, uint32_t first)
 {
 	uint32_t ways[GRAPH_STEPS_MAX];
-	bool sorted[GRAPH_STEPS_MAX] = {false};
+	bool sorted[GRAPH_STEPS_MAX];
 	struct chain chain, other;
 
+	memset(sorted, 0, (first + 1) * sizeof(*sorted));
 	find_ways(graph, first, ways);
 	for (uint32_t i = first + 1; i-- > 0;) {
 		if (!ways[i] || sorted[i] || graph->steps[i].kind != STEP_COMPARE)

@@ -50,6 +50,10 @@ struct state {
 	uint32_t step;
 };
 
+/*
+ * The tables have room for the largest program, and most programs use a hundredth of it. So what is counted is written
+ * before it is read, and never zeroed: that took nine tenths of the time.
+ */
 struct optimiser {
 	const struct bpf_insn *program;
 	unsigned count;
@@ -525,8 +529,8 @@ static bool allocate_sets(struct optimiser *o)
 {
 	o->words = o->values->test_count / 64 + 1;
 	o->later = calloc((size_t)o->node_count * o->words, sizeof(*o->later));
-	o->known = calloc((size_t)STATES_MAX * o->words, sizeof(*o->known));
-	o->truth = calloc((size_t)STATES_MAX * o->words, sizeof(*o->truth));
+	o->known = malloc((size_t)STATES_MAX * o->words * sizeof(*o->known));
+	o->truth = malloc((size_t)STATES_MAX * o->words * sizeof(*o->truth));
 	o->next_known = calloc(o->words, sizeof(*o->next_known));
 	o->next_truth = calloc(o->words, sizeof(*o->next_truth));
 	return o->later && o->known && o->truth && o->next_known && o->next_truth;
@@ -540,14 +544,14 @@ int bpf_optimise(const struct bpf_insn *program, unsigned count, struct bpf_insn
 		.program = program,
 		.count = count,
 		.values = values_new(),
-		.graph = calloc(1, sizeof(*o.graph)),
+		.graph = malloc(sizeof(*o.graph)),
 		.live = calloc(count, sizeof(*o.live)),
 		.node_at_pc = calloc(count, sizeof(*o.node_at_pc)),
-		.nodes = calloc(NODES_MAX, sizeof(*o.nodes)),
-		.order = calloc(NODES_MAX, sizeof(*o.order)),
-		.effects = calloc(EFFECTS_MAX, sizeof(*o.effects)),
-		.states = calloc(STATES_MAX, sizeof(*o.states)),
-		.state_buckets = calloc(STATE_BUCKETS, sizeof(*o.state_buckets)),
+		.nodes = malloc(NODES_MAX * sizeof(*o.nodes)),
+		.order = malloc(NODES_MAX * sizeof(*o.order)),
+		.effects = malloc(EFFECTS_MAX * sizeof(*o.effects)),
+		.states = malloc(STATES_MAX * sizeof(*o.states)),
+		.state_buckets = malloc(STATE_BUCKETS * sizeof(*o.state_buckets)),
 	};
 	if (!o.values || !o.graph || !o.live || !o.node_at_pc || !o.nodes || !o.order || !o.effects || !o.states ||
 	    !o.state_buckets)

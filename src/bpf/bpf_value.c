@@ -16,10 +16,12 @@
 
 struct values *values_new(void)
 {
-	struct values *values = calloc(1, sizeof(*values));
+	struct values *values = malloc(sizeof(*values)); /* of a megabyte; few pages of it will be touched */
 
 	if (!values)
 		return NULL;
+	values->count = values->test_count = 0;
+	values->full = false;
 	for (unsigned i = 0; i < VALUE_BUCKETS; i++)
 		values->buckets[i] = VALUE_NONE;
 	return values;

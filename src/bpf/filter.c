@@ -65,26 +65,14 @@ static uint32_t find_reach(struct filter *filter)
 	return reach > indexed + index_max ? reach : indexed + index_max;
 }
 
-bool filter_is_word_character(char c)
-{
-	return isalnum((unsigned char)c) || c == '_' || c == '.' || c == '-' || c == ':';
-}
-
 static unsigned count_terms(const char *expression)
 {
+	struct filter_scanner scanner = filter_scan(expression);
 	unsigned terms = 1;
 
-	for (const char *at = expression; *at;) {
-		const char *end = at;
-
-		while (filter_is_word_character(*end))
-			end++;
-		const size_t length = (size_t)(end - at);
-		if ((length == 2 && strncasecmp(at, "or", 2) == 0) || (length == 3 && strncasecmp(at, "and", 3) == 0) ||
-		    (!length && (strncmp(at, "||", 2) == 0 || strncmp(at, "&&", 2) == 0)))
-			terms++;
-		at = length ? end : at + 1;
-	}
+	while (filter_scan_next(&scanner))
+		terms += filter_scan_is(&scanner, "or") || filter_scan_is(&scanner, "and") ||
+			 filter_scan_is(&scanner, "||") || filter_scan_is(&scanner, "&&");
 	return terms;
 }
 
@@ -122,40 +110,6 @@ static void check_kernel_compatible(struct filter *filter)
 			filter->kernel_compatible &= insn->k < filter->kernel.bf_len - i;
 		}
 	}
-}
-
-/* The words of pcap-filter(7) that are not names. Services and protocols are looked up in files of this host. */
-static bool is_keyword(const char *word, size_t length)
-{
-	static const char *const keywords[] = {
-		"and",	     "or",	   "not",	"host",	     "net",	 "mask",    "port",	"portrange",
-		"proto",     "protochain", "src",	"dst",	     "ether",	 "ip",	    "ip6",	"arp",
-		"rarp",	     "tcp",	   "udp",	"sctp",	     "icmp",	 "icmp6",   "igmp",	"pim",
-		"vrrp",	     "carp",	   "ah",	"esp",	     "gre",	 "vlan",    "mpls",	"pppoed",
-		"pppoes",    "geneve",	   "broadcast", "multicast", "less",	 "greater", "gateway",	"len",
-		"link",	     "fddi",	   "tr",	"wlan",	     "ipx",	 "atalk",   "aarp",	"decnet",
-		"iso",	     "stp",	   "netbeui",	"lat",	     "moprc",	 "mopdl",   "sca",	"clnp",
-		"esis",	     "isis",	   "tcpflags",	"icmptype",  "icmpcode", "inbound", "outbound", "igrp",
-		"radio",     "es-is",	   "is-is",	"l1",	     "l2",	 "iih",	    "lsp",	"snp",
-		"csnp",	     "psnp",	   "llc",	"ppp",	     "slip",	 "byte",    "bcast",	"mcast",
-		"icmp6type", "icmp6code",  "ifindex",	"ifname",    "on",	 "type",    "subtype",	"dir",
-		"direction", "addr1",	   "addr2",	"addr3",     "addr4",	 "vpi",	    "vci",	"lane",
-	};
-
-	/* tcp-syn, icmp-echo and other values of fields */
-	if ((length > 4 && strncmp(word, "tcp-", 4) == 0) || (length > 5 && strncmp(word, "icmp-", 5) == 0) ||
-	    (length > 6 && strncmp(word, "icmp6-", 6) == 0))
-		return true;
-	for (size_t i = 0; i < sizeof(keywords) / sizeof(*keywords); i++) {
-		if (strlen(keywords[i]) == length && strncasecmp(keywords[i], word, length) == 0)
-			return true;
-	}
-	return false;
-}
-
-bool filter_is_known_word(const char *word, size_t length)
-{
-	return is_keyword(word, length) || isdigit((unsigned char)*word) || *word == '-' || memchr(word, ':', length);
 }
 
 /* Replaces the program by a better one, if there is one. -EINVAL: no packet can match. */

@@ -33,9 +33,6 @@ struct filter {
 	bool kernel_compatible;	   /* the kernel reaches libpcap's verdict and can continue after the program */
 };
 
-bool filter_is_word_character(char c);
-/* Whether it is a keyword of pcap-filter(7), a number or an address, and no name. */
-bool filter_is_known_word(const char *word, size_t length);
 /* 0, or -EINVAL: there are more than FILTER_TERMS_MAX. */
 warn_unused int filter_check_terms(const char *expression, struct error *err);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Names in filters: whether there are any, and compiling with a deadline. Part of bpf; not for other folders. */
+/* Compiles filters, those with names with a deadline. Part of bpf; not for other folders. */
 #pragma once
 
 #include <pcap/pcap.h>

@@ -17,6 +17,7 @@
 #include "base/utf8.h"
 #include "bpf/filter.h"
 #include "bpf/filter_internal.h"
+#include "bpf/filter_names.h"
 
 #define SNAPLEN 65535
 #define NETMASK 0xffffff00u
@@ -30,85 +31,51 @@ struct place {
 	size_t begin, end; /* equal: there is none, or the end is missing */
 };
 
-static bool is_name_character(char c)
+static struct place place_of(const char *expression, const struct filter_scanner *scanner)
 {
-	return filter_is_word_character(c) || c == '\\';
+	const size_t begin = (size_t)(scanner->word - expression);
+
+	return (struct place){.begin = begin, .end = begin + scanner->length};
 }
 
-static struct place next_word(const char *expression, size_t from)
+static bool is_word_character(char c)
 {
-	static const char *const pairs[] = {"&&", "||", "<=", ">=", "!=", "==", "<<", ">>"};
-	struct place word = {.begin = from + strspn(expression + from, " \t\n\r\v\f")};
-
-	word.end = word.begin;
-	while (is_name_character(expression[word.end]))
-		word.end++;
-	if (word.end > word.begin || !expression[word.begin])
-		return word;
-	for (size_t i = 0; i < sizeof(pairs) / sizeof(*pairs); i++) {
-		if (strncmp(expression + word.begin, pairs[i], 2) == 0) {
-			word.end += 2;
-			return word;
-		}
-	}
-	word.end++;
-	while (((unsigned char)expression[word.end] & 0xc0) == 0x80) /* the rest of a UTF-8 character */
-		word.end++;
-	return word;
+	return isalnum((unsigned char)c) || c == '_' || c == '.' || c == '-' || c == ':';
 }
-
-static bool is_word(const char *expression, struct place place, const char *word)
-{
-	return strlen(word) == place.end - place.begin &&
-	       strncasecmp(expression + place.begin, word, place.end - place.begin) == 0;
-}
-
-static bool is_one_of(const char *expression, struct place place, const char *const *words, size_t count)
-{
-	for (size_t i = 0; i < count; i++) {
-		if (is_word(expression, place, words[i]))
-			return true;
-	}
-	return false;
-}
-
-#define IS_ONE_OF(expression, place, ...)                                               \
-	__extension__({                                                                 \
-		static const char *const words_[] = {__VA_ARGS__};                      \
-		is_one_of(expression, place, words_, sizeof(words_) / sizeof(*words_)); \
-	})
 
 /* What stands for a name in a parse: libpcap would look the name up. */
-static const char *stand_in(const char *expression, struct place kind)
+static const char *stand_in(enum filter_word kind)
 {
-	if (IS_ONE_OF(expression, kind, "port"))
+	switch (kind) {
+	case FILTER_WORD_HOST:
+		return "127.0.0.1";
+	case FILTER_WORD_PORT:
 		return "1";
-	if (IS_ONE_OF(expression, kind, "portrange"))
+	case FILTER_WORD_PORT_RANGE:
 		return "1-2";
-	if (IS_ONE_OF(expression, kind, "proto", "protochain"))
+	case FILTER_WORD_PROTOCOL:
 		return "6";
-	return "127.0.0.1";
+	case FILTER_WORD_SYMBOL:
+	case FILTER_WORD_KEYWORD:
+	case FILTER_WORD_NUMBER:
+	case FILTER_WORD_PLAIN:
+		break;
+	}
+	return NULL;
 }
 
-/* Appends the expression up to `end`, with stand-ins. */
+/* Appends the expression up to `end`, with stand-ins. The grammar takes an address or number wherever it takes a name
+ * to look up. */
 static int append_without_names(struct buffer *text, const char *expression, size_t end)
 {
-	struct place before = {0}, kind = {0};
 	int r = 0;
 
-	for (struct place word = next_word(expression, 0); r == 0 && word.begin < end;
-	     before = word, word = next_word(expression, word.end)) {
-		const size_t length = word.end - word.begin;
-		const bool named = is_name_character(expression[word.begin]) &&
-				   !filter_is_known_word(expression + word.begin, length);
+	for (struct filter_scanner scanner = filter_scan(expression);
+	     r == 0 && filter_scan_next(&scanner) && (size_t)(scanner.word - expression) < end;) {
+		const char *name = stand_in(scanner.kind);
 
-		if (IS_ONE_OF(expression, word, "host", "net", "port", "portrange", "proto", "protochain", "gateway"))
-			kind = word;
-		if (named && IS_ONE_OF(expression, before, "host", "net", "port", "portrange", "proto", "protochain",
-				       "src", "dst", "and", "or", "not", "&&", "||", "!", "("))
-			r = buffer_printf(text, " %s", stand_in(expression, kind));
-		else
-			r = buffer_printf(text, " %.*s", (int)length, expression + word.begin);
+		r = buffer_printf(text, " %.*s", name ? (int)strlen(name) : (int)scanner.length,
+				  name ? name : scanner.word);
 	}
 	return r;
 }
@@ -145,7 +112,7 @@ static void find_closing(const char *expression, size_t end, char closing[static
 static bool may_begin(pcap_t *pcap, const char *expression, size_t end)
 {
 	static const char *const endings[] = {
-		"", " 1", " 127.0.0.1", " tcp", " port 1", " host 127.0.0.1", " 1:2:3:4:5:6", "[0"};
+		"", " 1", " 127.0.0.1", " tcp", " port 1", " host 127.0.0.1", " 1:2:3:4:5:6", " [0]"};
 	static const char *const relations[] = {"", " = 1"};
 	cleanup(buffer_deinit) struct buffer text = BUFFER_INIT(ATTEMPT_BYTES_MAX);
 	char closing[NESTING_MAX + 1];
@@ -155,8 +122,7 @@ static bool may_begin(pcap_t *pcap, const char *expression, size_t end)
 		for (size_t j = 0; j < sizeof(relations) / sizeof(*relations); j++) {
 			buffer_clear(&text);
 			if (append_without_names(&text, expression, end) < 0 ||
-			    buffer_printf(&text, "%s%s%s%s", endings[i], *endings[i] == '[' ? "]" : "", closing,
-					  relations[j]) < 0)
+			    buffer_printf(&text, "%s %s%s", endings[i], closing, relations[j]) < 0)
 				return true;
 			if (parses(pcap, buffer_text(&text)))
 				return true;
@@ -168,11 +134,11 @@ static bool may_begin(pcap_t *pcap, const char *expression, size_t end)
 /* The first word that cannot be there; empty, at the end: all can. */
 static struct place find_syntax_error(pcap_t *pcap, const char *expression)
 {
-	struct place word = next_word(expression, 0);
+	struct filter_scanner scanner = filter_scan(expression);
 
-	while (word.end > word.begin && may_begin(pcap, expression, word.end))
-		word = next_word(expression, word.end);
-	return word;
+	while (filter_scan_next(&scanner) && may_begin(pcap, expression, place_of(expression, &scanner).end))
+		;
+	return place_of(expression, &scanner);
 }
 
 /* The word that the reason names: in quotes, or a number. */
@@ -180,24 +146,21 @@ static struct place find_named(const char *expression, const char *reason)
 {
 	const char *quote = strpbrk(reason, "'\"");
 
-	for (struct place word = next_word(expression, 0); word.end > word.begin;
-	     word = next_word(expression, word.end)) {
-		const size_t length = word.end - word.begin;
-		const char *at = strstr(reason, "");
+	for (struct filter_scanner scanner = filter_scan(expression); filter_scan_next(&scanner);) {
+		const size_t length = scanner.length;
 
 		if (quote) {
-			if (strncmp(quote + 1, expression + word.begin, length) == 0 &&
+			if (strncmp(quote + 1, scanner.word, length) == 0 &&
 			    (quote[1 + length] == *quote || quote[1 + length] == '/'))
-				return word;
+				return place_of(expression, &scanner);
 			continue;
 		}
-		if (!isdigit((unsigned char)expression[word.begin]))
+		if (!isdigit((unsigned char)*scanner.word))
 			continue;
-		for (; *at; at++) {
-			if (strncmp(at, expression + word.begin, length) == 0 &&
-			    !filter_is_word_character(at[length]) &&
-			    (at == reason || !filter_is_word_character(at[-1])))
-				return word;
+		for (const char *at = reason; *at; at++) {
+			if (strncmp(at, scanner.word, length) == 0 && !is_word_character(at[length]) &&
+			    (at == reason || !is_word_character(at[-1])))
+				return place_of(expression, &scanner);
 		}
 	}
 	return (struct place){0};

@@ -33,6 +33,16 @@ const char *end_reason_name(enum end_reason reason)
 	return names[reason];
 }
 
+const char *interface_state_name(enum interface_state state)
+{
+	static const char *const names[] = {
+		[INTERFACE_UNKNOWN] = NULL, [INTERFACE_UP] = "up",     [INTERFACE_NO_CARRIER] = "no-carrier",
+		[INTERFACE_DOWN] = "down",  [INTERFACE_GONE] = "gone",
+	};
+
+	return names[state];
+}
+
 void consumer_unlink(struct consumer *consumer)
 {
 	struct source *source = consumer->source;
@@ -56,8 +66,9 @@ void consumer_unlink(struct consumer *consumer)
 /* The device that the spec means now; index 0: there is none. */
 static int find_device(const struct consumer_spec *spec, struct network_interface *device, struct error *err)
 {
-	const int r = spec->ifindex ? network_interface_read(spec->ifindex, device)
-				    : network_interface_find(spec->interface, device);
+	const int r = spec->source    ? -ENODEV
+		      : spec->ifindex ? network_interface_read(spec->ifindex, device)
+				      : network_interface_find(spec->interface, device);
 
 	if (r == -ENODEV)
 		*device = (struct network_interface){0};
@@ -83,29 +94,21 @@ static struct source *find_live(const struct engine *engine, const struct networ
 static struct source *find_source(const struct engine *engine, const struct consumer_spec *spec,
 				  const struct network_interface *device)
 {
-	if (!device->index)
-		return recorder_find_away(engine, spec->interface);
+	if (spec->source)
+		return recorder_find_numbered(engine, spec->source);
+	if (!device->index) {
+		struct source *former = spec->ifindex ? recorder_find_former(engine, spec->ifindex) : NULL;
+
+		return former || !spec->former ? former : recorder_find_away(engine, spec->interface);
+	}
 	struct source *live = find_live(engine, device);
-	if (!spec->to_real_ns)
+	if (!spec->to_real_ns || !spec->former)
 		return live;
 	const int64_t offset_ns = clock_offset_ns();
 	const uint64_t now_ns = clock_boottime_ns(), to_ns = spec->to_real_ns - (uint64_t)offset_ns;
 	struct source *away = to_ns < now_ns ? recorder_find_away(engine, device->name) : NULL;
 	const bool held = away && spec->from_real_ns - (uint64_t)offset_ns < source_gone_since(away);
 	return held && (!live || source_reachable_since(live, now_ns) >= to_ns) ? away : live;
-}
-
-/* The oldest of the idle rings; NULL: there is none. Called with `lock` held. */
-static struct source *longest_idle(const struct engine *engine)
-{
-	struct source *oldest = NULL;
-
-	for (struct source *source = engine->sources; source; source = source->next) {
-		if (source_is_idle(source) && !source->given_up &&
-		    (!oldest || source->idle_since_ns < oldest->idle_since_ns))
-			oldest = source;
-	}
-	return oldest;
 }
 
 /* Whether a ring that nothing reads is only pinned for a moment, as by a worker that renews its filter. Called with
@@ -120,32 +123,39 @@ static bool has_busy_idle(const struct engine *engine)
 	return source;
 }
 
-/* What a new ring of this size leaves, once the rings that are given up are closed. Called with `lock` held. */
+/* Whether one more ring is allowed once the rings that are given up are closed. Called with `lock` held. */
+static bool has_place(const struct engine *engine)
+{
+	return engine->ring_count - engine->given_up_count < engine->rings_max;
+}
+
+/* Whether a new ring of this size fits in once the rings that are given up are closed. Called with `lock` held. */
 static bool will_fit(const struct engine *engine, size_t bytes)
 {
-	return engine->ring_bytes - engine->given_up_bytes + bytes <= engine->rings_limit_bytes;
+	return has_place(engine) && engine->ring_bytes - engine->given_up_bytes + bytes <= engine->rings_limit_bytes;
 }
 
 /*
- * Takes bytes for a new ring, at most `planned`, out of the budget; idle rings give way. Returns 0 or -ENOMEM. Called
- * with `lock` held; releases and reacquires it while rings are closed.
+ * Takes a place and bytes for a new ring, at most `planned`, out of what is allowed; idle rings give way. Returns 0,
+ * -ENOSPC (rings) or -ENOMEM. Called with `lock` held; releases and reacquires it while rings are closed.
  */
 static int reserve_ring(struct engine *engine, size_t planned, size_t *bytes)
 {
 	for (;;) {
 		struct source *idle;
 
-		while (!will_fit(engine, planned) && (idle = longest_idle(engine)))
+		while (!will_fit(engine, planned) && (idle = engine_longest_idle(engine)))
 			engine_give_up(engine, idle);
 		const size_t used = engine->ring_bytes - engine->given_up_bytes;
 		*bytes = ring_size_fit(engine->rings_limit_bytes, used, planned);
-		if (!*bytes && !has_busy_idle(engine))
-			return -ENOMEM;
-		if (!*bytes) {
+		const bool possible = *bytes && has_place(engine);
+		if (!possible && !has_busy_idle(engine))
+			return *bytes ? -ENOSPC : -ENOMEM;
+		if (!possible) {
 			pthread_cond_wait(&engine->sources_changed, &engine->lock);
 			continue;
 		}
-		if (engine->ring_bytes + *bytes <= engine->rings_limit_bytes)
+		if (engine->ring_bytes + *bytes <= engine->rings_limit_bytes && engine->ring_count < engine->rings_max)
 			break;
 		if (engine->closing)
 			engine_close_source(engine);
@@ -153,7 +163,19 @@ static int reserve_ring(struct engine *engine, size_t planned, size_t *bytes)
 			pthread_cond_wait(&engine->sources_changed, &engine->lock);
 	}
 	engine->ring_bytes += *bytes;
+	engine->ring_count++;
 	return 0;
+}
+
+static void ring_refused(const struct engine *engine, const char *interface, int code, struct error *err)
+{
+	if (code == -ENOSPC)
+		error_set(err, code, "interface %s: rings of %u other interfaces are in use", interface,
+			  engine->rings_max);
+	else
+		error_set(err, code,
+			  "interface %s: other interfaces' rings use all of the %zu MiB for rings (limits.ring_memory)",
+			  interface, engine->rings_limit_bytes / MIB);
 }
 
 static bool is_being_opened(const struct engine *engine, int ifindex)
@@ -175,6 +197,20 @@ static void end_opening(struct engine *engine, const struct opening *opening)
 	pthread_cond_broadcast(&engine->sources_changed);
 }
 
+/* Logs that there was not the memory for a ring. Called with `lock` held. */
+static void log_shortage(struct engine *engine, const char *interface, const struct ring *ring, const char *refusal)
+{
+	uint64_t suppressed;
+
+	if (ring && log_rate_allow(&engine->shrunk_rate, &suppressed))
+		log_warning("ring-shrunk", log_str("interface", interface), log_uint("bytes", ring_bytes(ring)),
+			    log_uint("asked", ring->asked_bytes), log_str("reason", ring->shortage),
+			    log_uint("suppressed", suppressed));
+	else if (!ring && log_rate_allow(&engine->refused_rate, &suppressed))
+		log_warning("ring-refused", log_str("interface", interface), log_str("error", refusal),
+			    log_uint("suppressed", suppressed));
+}
+
 /* Opens the interface's source, with a pin for the caller. Called with `lock` held; releases and reacquires it. */
 static int open_source(struct engine *engine, const struct consumer_spec *spec, size_t planned,
 		       const struct network_interface *device, struct error *err, struct source **result)
@@ -185,19 +221,27 @@ static int open_source(struct engine *engine, const struct consumer_spec *spec, 
 
 	engine->openings = &opening;
 	int r = reserve_ring(engine, planned, &bytes);
+	const bool reserved = r == 0;
+	if (reserved)
+		engine_make_room(engine, bytes);
 	pthread_mutex_unlock(&engine->lock);
-	if (r < 0)
-		error_set(err, r,
-			  "interface %s: other interfaces' rings use all of the %zu MiB for rings (limits.rings)",
-			  spec->interface, engine->rings_limit_bytes / MIB);
+	const struct source_options options = {device, spec->promiscuous, bytes};
+	if (!reserved)
+		ring_refused(engine, spec->interface, r, err);
 	else
-		r = source_open(device, spec->promiscuous, bytes, &engine->ring_guard, err, &source);
+		r = source_open(&options, &engine->allocation, err, &source);
 	const size_t opened = r == 0 ? source_ring_bytes(source) : 0;
+	const bool refused = r == -ENOMEM;
 	if (r == 0)
 		r = engine_add_source(engine, source, err);
 	pthread_mutex_lock(&engine->lock);
-	engine->ring_bytes -= bytes - (r == 0 ? opened : 0); /* the kernel may have lacked memory for all of it */
+	if (reserved) {
+		engine->ring_bytes -= bytes - (r == 0 ? opened : 0); /* there may not have been memory for it all */
+		engine->ring_count -= r < 0;
+	}
 	end_opening(engine, &opening);
+	if (refused || (r == 0 && *source->ring->shortage))
+		log_shortage(engine, spec->interface, refused ? NULL : source->ring, err->text);
 	if (r == 0)
 		*result = source;
 	return r;
@@ -305,7 +349,9 @@ static struct consumer *new_consumer(struct engine *engine, const struct consume
 	if (!consumer)
 		return NULL;
 	consumer->engine = engine;
-	consumer->ended.consumer = consumer->quota_spent.consumer = consumer;
+	consumer->ended.consumer = consumer->quota_spent.consumer = consumer->fed.consumer = consumer;
+	consumer->feed = spec->feed;
+	consumer->cursor.outlasts_memory = spec->feed;
 	consumer->cursor.quota = spec->quota;
 	consumer->done = done;
 	consumer->ctx = ctx;
@@ -318,11 +364,14 @@ static struct consumer *new_consumer(struct engine *engine, const struct consume
 	consumer->before_ns = spec->before_ns;
 	consumer->from_real_ns = spec->from_real_ns;
 	consumer->to_real_ns = spec->to_real_ns;
+	consumer->not_before_ns = spec->not_before_ns;
 	consumer->duration_ns = spec->duration_ns;
 	consumer->until_ns = spec->until_ns;
+	consumer->own_only = !spec->former;
 	consumer->resume = spec->resume ? *spec->resume : (struct resume_point){0};
 	consumer->until_reason = spec->to_real_ns ? END_WINDOW : END_TIMEOUT;
-	store_init(&consumer->cursor.store, &engine->budget);
+	store_init(&consumer->cursor.store, spec->feed ? spec->feed->budget : &engine->budget);
+	store_init(&consumer->handed_over, consumer->cursor.store.budget);
 	return consumer;
 }
 
@@ -378,12 +427,25 @@ static int start_on_source(struct engine *engine, const struct consumer_spec *sp
 static int find_linktype(struct engine *engine, const struct consumer_spec *spec,
 			 const struct network_interface *device, uint16_t *linktype, struct error *err)
 {
+	const uint16_t of_device = device->index ? link_type_read(device).linktype : 0;
+
 	pthread_mutex_lock(&engine->lock);
 	const struct source *source = find_source(engine, spec, device);
-	*linktype = source ? source->ring->type.linktype : link_type_of(device->hardware).linktype;
+	*linktype = source ? source->ring->type.linktype : of_device;
 	pthread_mutex_unlock(&engine->lock);
 	return source || device->index ? 0
 				       : error_set(err, -ENODEV, "interface %s: no such interface", spec->interface);
+}
+
+/* Whether a filter may depend on the netmask. Reading that waits for the kernel's RTNL lock. */
+static bool has_broadcast(const struct consumer_spec *spec)
+{
+	const char *const filters[] = {spec->bpf, spec->inner, spec->required};
+	bool found = false;
+
+	for (size_t i = 0; i < sizeof(filters) / sizeof(*filters); i++)
+		found |= filters[i] && strstr(filters[i], "broadcast");
+	return found;
 }
 
 int consumer_start(struct engine *engine, const struct consumer_spec *spec, consumer_done done, void *ctx,
@@ -407,7 +469,7 @@ int consumer_start(struct engine *engine, const struct consumer_spec *spec, cons
 		.required = spec->required,
 		.no_names = spec->no_names,
 		.linktype = linktype,
-		.netmask = ring_netmask(device.name),
+		.netmask = has_broadcast(spec) ? ring_netmask(device.name) : 0,
 	};
 	r = spec->filters ? filter_cache_get(spec->filters, &options, err, field, &consumer->filter)
 			  : filter_new(&options, err, field, &consumer->filter);
@@ -458,8 +520,10 @@ bool consumer_extend(struct consumer *consumer, uint64_t until_ns)
 	const uint64_t end_ns = atomic_load_explicit(&consumer->cursor.until_ns, memory_order_relaxed);
 	const bool extendable = consumer->source && consumer->armed && consumer->until_reason == END_TIMEOUT &&
 				clock_boottime_ns() + EXTEND_SLACK_NS < end_ns;
-	if (extendable && until_ns > end_ns)
+	if (extendable && until_ns > end_ns) {
 		atomic_store_explicit(&consumer->cursor.until_ns, until_ns, memory_order_relaxed);
+		consumer->planned_end_ns = until_ns;
+	}
 	pthread_mutex_unlock(&engine->lock);
 	engine_wake_ring_thread(engine);
 	return extendable;
@@ -474,11 +538,25 @@ uint64_t consumer_ends_ns(const struct consumer *consumer)
 	return end_ns;
 }
 
+void consumer_feed_packets(struct consumer *consumer)
+{
+	struct engine *engine = consumer->engine;
+
+	consumer->feed->handler(consumer->ctx, &consumer->handed_over);
+	store_deinit(&consumer->handed_over);
+	atomic_store_explicit(&consumer->handing_over, false, memory_order_release);
+	pthread_mutex_lock(&engine->lock);
+	if (consumer->source && source_runnable(consumer->source, consumer))
+		engine_wake_worker(engine);
+	pthread_mutex_unlock(&engine->lock);
+}
+
 void consumer_free(struct consumer *consumer)
 {
 	if (!consumer)
 		return;
 	store_deinit(&consumer->cursor.store);
+	store_deinit(&consumer->handed_over);
 	filter_free(consumer->filter);
 	free(consumer);
 }
@@ -509,11 +587,22 @@ uint64_t consumer_window_end(const struct consumer *consumer)
 		end_ns = cursor->last_arrived_ns;
 	else if (cursor->reason == END_IDLE)
 		end_ns = atomic_load_explicit(&cursor->last_match_ns, memory_order_relaxed) + cursor->idle_ns;
-	else if (cursor->reason == END_MEMORY)
+	else if (cursor->reason == END_MEMORY && cursor->memory_spent_ns) /* else another one's end was its end */
 		end_ns = cursor->memory_spent_ns;
 	else if (cursor->retyped_ns)
 		end_ns = cursor->retyped_ns;
 	return until_ns < end_ns ? until_ns : end_ns;
+}
+
+static enum interface_state state_at_end(const struct consumer *consumer)
+{
+	const struct nic_counters *nic = &consumer->nic_growth;
+
+	return consumer->cursor.reason == END_INTERFACE_GONE ? INTERFACE_GONE
+	       : !nic->known				     ? INTERFACE_UNKNOWN
+	       : !nic->up				     ? INTERFACE_DOWN
+	       : !nic->carrier				     ? INTERFACE_NO_CARRIER
+							     : INTERFACE_UP;
 }
 
 void consumer_report(const struct consumer *consumer, struct consumer_report *report)
@@ -550,6 +639,7 @@ void consumer_report(const struct consumer *consumer, struct consumer_report *re
 	if (!by_packets && consumer->to_real_ns &&
 	    end_ns == atomic_load_explicit(&cursor->until_ns, memory_order_relaxed))
 		report->to_ns = consumer->to_real_ns;
+	report->asked_to_ns = consumer->to_real_ns ? consumer->to_real_ns : consumer->planned_end_ns + offset_ns;
 	if (report->from_ns > report->to_ns)
 		report->from_ns = report->to_ns; /* the whole window is older than what can be reached */
 	report->lost_kernel = cursor->dropped_seen - cursor->dropped_at_start;
@@ -558,6 +648,11 @@ void consumer_report(const struct consumer *consumer, struct consumer_report *re
 	report->truncated = cursor->truncated;
 	report->received = cursor->examined + report->lost_kernel;
 	report->nic = consumer->nic_growth;
+	/* What the kernel's filter rejects, only the interface counts. */
+	const uint64_t within = report->received - cursor->outside;
+	report->seen = within > report->nic.packets ? within : report->nic.packets;
+	report->interface_state = state_at_end(consumer);
+	report->retention_may_hide = consumer->retention_may_hide;
 	report->unsorted = consumer->unsorted;
 	report->clock_offset_ns = consumer->clock_offset_ns;
 	report->odd_stamps = cursor->odd_stamps;

@@ -2,6 +2,8 @@
 /* A consumer as the engine sees it. Internal to the engine. `lock` protects all members unless marked. */
 #pragma once
 
+#include <stdatomic.h>
+
 #include "base/mailbox.h"
 #include "capture/consumer.h"
 
@@ -19,6 +21,12 @@ struct consumer_message {
 struct consumer {
 	struct consumer_message ended;
 	struct consumer_message quota_spent; /* posted before `ended`, to the same mailbox */
+	const struct consumer_feed *feed;    /* constant; NULL: none */
+	struct consumer_message fed;	     /* posted before `ended`, to the same mailbox */
+	struct store handed_over;	     /* for the feed's handler: the loop's while `handing_over` */
+	atomic_bool handing_over;	     /* a worker sets it and releases the store, the loop clears it */
+	bool must_post_fed;
+	uint64_t live_number; /* of the first packet that came after it was armed */
 	struct engine *engine;
 	struct source *source; /* NULL once it has ended */
 	uint64_t source_id;
@@ -42,9 +50,12 @@ struct consumer {
 	bool end_uncertain;		   /* its end did not wait for the kernel's open block */
 	uint64_t before_ns;		   /* requested: start this long before it is armed */
 	uint64_t from_real_ns, to_real_ns; /* requested window; 0: not given */
+	uint64_t not_before_ns;		   /* boot time; 0: no limit */
 	uint64_t duration_ns, until_ns;
+	bool own_only;		    /* nothing of former devices */
 	struct resume_point resume; /* number 0: none */
 	int64_t asked_from_ns;	    /* boot time; negative: before the machine booted */
+	uint64_t planned_end_ns;    /* boot time: when its time is up */
 	bool interface_was_away;    /* for part of the window */
 	bool retention_may_hide;    /* the retention filter may hide packets of the window */
 	_Atomic bool began_late;    /* packets may have passed since the interface appeared; set by consumer_start */
@@ -63,6 +74,26 @@ void consumer_end_at(struct consumer *consumer, uint64_t boottime_ns, enum end_r
 
 /* Boot time at which the window that its packets cover ends. After its end, or by the worker that settles it. */
 uint64_t consumer_window_end(const struct consumer *consumer);
+
+/* Whether it has packets for the feed, and the loop has taken those before. */
+static inline bool consumer_may_hand_over(const struct consumer *consumer)
+{
+	return consumer->feed && consumer->cursor.store.packets &&
+	       !atomic_load_explicit(&consumer->handing_over, memory_order_acquire);
+}
+
+/* Whether it reads history faster than its feed's packets are taken. Live packets would be overwritten meanwhile. */
+static inline bool consumer_must_wait(const struct consumer *consumer)
+{
+	const struct budget *budget = consumer->feed ? consumer->feed->budget : NULL;
+
+	return budget && consumer->position < consumer->live_number && consumer->end_number == NUMBER_NONE &&
+	       atomic_load_explicit(&budget->used_bytes, memory_order_relaxed) > budget->limit_bytes / 2;
+}
+
+/* Gives the packets that were handed over to the feed, and lets a worker hand over the next. Loop thread, without
+ * `lock`. */
+void consumer_feed_packets(struct consumer *consumer);
 
 /* Removes the consumer from its source. Called with `lock` held. */
 void consumer_unlink(struct consumer *consumer);

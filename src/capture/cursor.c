@@ -236,6 +236,25 @@ static uint32_t packet_flags(const struct wire_packet *packet)
 	return reception_flag(packet->type) | (not_ready ? PACKET_FLAG_CHECKSUM_NOT_READY : 0);
 }
 
+static void note_match(struct cursor *cursor, uint64_t boottime_ns)
+{
+	if (boottime_ns > atomic_load_explicit(&cursor->last_match_ns, memory_order_relaxed))
+		atomic_store_explicit(&cursor->last_match_ns, boottime_ns, memory_order_relaxed);
+}
+
+/* There is no memory for the packet. */
+static void lose_packet(struct cursor *cursor, const struct wire_packet *packet)
+{
+	cursor->lost_memory++;
+	if (cursor->outlasts_memory) {
+		cursor->missing++;
+		note_match(cursor, packet->boot_ns);
+		return;
+	}
+	cursor->memory_spent_ns = packet->boot_ns;
+	cursor->reason = END_MEMORY;
+}
+
 static void store_packet(struct cursor *cursor, const struct wire_packet *packet, uint32_t accepted)
 {
 	const uint64_t time_ns = packet_time(packet);
@@ -254,9 +273,7 @@ static void store_packet(struct cursor *cursor, const struct wire_packet *packet
 		view.caplen = accepted;
 	view.data = packet->data;
 	if (store_add(&cursor->store, &view, packet->head, packet->head_size) < 0) {
-		cursor->lost_memory++;
-		cursor->memory_spent_ns = packet->boot_ns;
-		cursor->reason = END_MEMORY;
+		lose_packet(cursor, packet);
 		return;
 	}
 	cursor->missing = 0;
@@ -271,12 +288,12 @@ static void store_packet(struct cursor *cursor, const struct wire_packet *packet
 	cursor->odd_stamps += packet->odd_stamp;
 	const uint64_t bytes = atomic_load_explicit(&cursor->bytes, memory_order_relaxed) + view.caplen;
 	atomic_store_explicit(&cursor->bytes, bytes, memory_order_relaxed);
-	atomic_store_explicit(&cursor->packets, cursor->store.packets, memory_order_relaxed);
-	if (packet->boot_ns > atomic_load_explicit(&cursor->last_match_ns, memory_order_relaxed))
-		atomic_store_explicit(&cursor->last_match_ns, packet->boot_ns, memory_order_relaxed);
+	const uint64_t packets = atomic_load_explicit(&cursor->packets, memory_order_relaxed) + 1;
+	atomic_store_explicit(&cursor->packets, packets, memory_order_relaxed);
+	note_match(cursor, packet->boot_ns);
 	if (cursor->quota)
 		charge_quota(cursor, view.caplen);
-	if (cursor->store.packets >= cursor->max_packets)
+	if (packets >= cursor->max_packets)
 		cursor->reason = END_PACKETS;
 	else if (bytes >= cursor->max_bytes)
 		cursor->reason = END_BYTES;
@@ -312,8 +329,10 @@ static void note_odd_stamp(struct cursor *const *active, unsigned count, const s
 static void offer_packet(struct cursor *cursor, const struct wire_packet *packet)
 {
 	if (packet->boot_ns < cursor->from_ns ||
-	    packet->boot_ns > atomic_load_explicit(&cursor->until_ns, memory_order_relaxed))
+	    packet->boot_ns > atomic_load_explicit(&cursor->until_ns, memory_order_relaxed)) {
+		cursor->outside++;
 		return;
+	}
 	uint32_t accepted = packet->caplen, allowed = packet->caplen;
 	if (cursor->retention && packet->boot_ns < cursor->retention_until_ns) {
 		allowed = retention_filter_kept_bytes(cursor->retention, packet->contiguous, packet->wirelen,
@@ -377,8 +396,7 @@ static unsigned collect_active(struct cursor *const *cursors, unsigned count, co
 
 		cursor->edge_uncertain |=
 			span->ambiguous && (is_within(span, cursor->from_ns) || is_within(span, until_ns));
-		if (until_ns < UINT64_MAX - TIMELINE_ORDER_SLACK_NS &&
-		    span->begin_ns > until_ns + TIMELINE_ORDER_SLACK_NS) {
+		if (arrival_earliest(&span->bounds) > until_ns) { /* nor did later ones arrive in time */
 			cursor->reason = END_UNTIL;
 			continue;
 		}

@@ -45,6 +45,7 @@ struct quota {
 struct cursor {
 	/* What it wants. Constant, except for until_ns. */
 	struct quota *quota;	     /* NULL: none */
+	bool outlasts_memory;	     /* without memory for a packet it counts the packet and goes on */
 	const struct filter *filter; /* NULL: every packet */
 	uint32_t snaplen;
 	uint64_t max_packets, max_bytes;
@@ -61,6 +62,7 @@ struct cursor {
 	enum end_reason reason;
 	bool quota_spent;	    /* this cursor's packet used up the quota */
 	uint64_t examined;	    /* packets examined */
+	uint64_t outside;	    /* of these, packets outside its window */
 	uint64_t first_ns, last_ns; /* real time of the first and last packet taken */
 	uint64_t last_arrived_ns;   /* boot time of the last packet taken */
 	uint64_t odd_stamps;	    /* packets taken whose stamps do not fit their arrival */

@@ -7,6 +7,7 @@
  *   makes no call that may block.
  * - Workers move cursors: pin a span, scan it for a group of consumers without `lock`, unpin it. They also do what may
  *   block for a while: renew filters, close rings, open recorders late.
+ * - The counter thread reads the NIC's counters when consumers end, which may block as well.
  * - The threads that call consumer_start open rings, side by side. While the kernel allocates a large one, the other
  *   threads stay off its CPU.
  * - The loop gets the ends of consumers through the mailbox.
@@ -14,7 +15,7 @@
  * `lock` covers all state that threads share; no thread holds it for longer than it takes to note one block.
  * `control_lock` is held over the slow operations, so that kernel filters are replaced in the order of the states they
  * were built from. `allocation_lock` is held while a large ring is allocated. Lock order: control_lock,
- * allocation_lock, lock.
+ * allocation_lock, lock. `room` has a lock of its own; no other one is taken with it held.
  */
 #pragma once
 
@@ -24,6 +25,7 @@
 
 #include "bpf/filter_union.h"
 #include "capture/cpu_isolation.h"
+#include "capture/ring_room.h"
 #include "capture/source.h"
 
 #define WORKERS_MAX 16
@@ -50,7 +52,8 @@ struct engine {
 	struct budget budget;
 	struct mailbox *mailbox;
 	pthread_mutex_t control_lock;
-	struct ring_guard ring_guard; /* for every ring that is opened */
+	struct ring_room room;
+	struct ring_allocation allocation; /* of every ring */
 	pthread_mutex_t allocation_lock;
 	struct cpu_isolation isolation; /* under allocation_lock: while a large ring is allocated */
 	pthread_mutex_t lock;
@@ -63,16 +66,22 @@ struct engine {
 	uint64_t settings_retry_ns;	   /* boot time: when to check again after a failure; 0: none */
 	uint64_t source_count_ever;
 	struct source *closing; /* removed from `sources`; a worker closes them, or a thread that needs their memory */
-	bool worker_closes;	/* one at a time, since it may take 40 ms */
+	bool worker_maintains;	/* does what may block for a while */
 	struct opening *openings;
-	size_t rings_limit_bytes;
-	size_t ring_bytes;     /* of all rings opened on demand, also those being opened or closed */
-	size_t given_up_bytes; /* of these, the rings that close */
+	size_t rings_limit_bytes; /* of rings opened on demand */
+	size_t ring_bytes;	  /* of all rings opened on demand, also those being opened or closed */
+	size_t given_up_bytes;	  /* of these, the rings that close */
+	/* Rings opened on demand, also those being opened or closed; of these, the ones that close. */
+	unsigned ring_count, given_up_count;
+	unsigned rings_max;
 	uint64_t served_count; /* how often workers took work from any source */
-	unsigned source_count, consumer_count, recorder_count, idle_workers;
+	struct log_rate shrunk_rate, refused_rate;
+	unsigned consumer_count, recorder_count, idle_workers;
 	int epoll_fd, wake_fd, timer_fd, link_fd;
-	bool ring_thread_started;
-	pthread_t ring_thread;
+	struct consumer *ended, **ended_last; /* whose NIC counters are to be read */
+	pthread_cond_t ended_available;
+	bool ring_thread_started, counter_thread_started;
+	pthread_t ring_thread, counter_thread;
 	unsigned worker_count;
 	struct worker_context *worker_contexts[WORKERS_MAX];
 	pthread_t workers[WORKERS_MAX];
@@ -85,8 +94,9 @@ struct worker_context {
 	uint8_t scratch[SCAN_SCRATCH_BYTES];
 };
 
-/* Thread functions; they take the engine and a worker's context. */
+/* Thread functions; they take the engine, or a worker's context. */
 void *ring_thread_run(void *engine);
+void *counter_thread_run(void *engine);
 void *worker_run(void *context);
 
 /* Makes the ring thread check time limits and sources to close. Any thread. */
@@ -97,6 +107,13 @@ void engine_wake_worker(struct engine *engine);
 
 /* A source that nothing uses is to be closed: the ring thread removes it from the list. Called with `lock` held. */
 void engine_give_up(struct engine *engine, struct source *source);
+
+/* The ring that has been idle for longest; NULL: none is. Called with `lock` held. */
+struct source *engine_longest_idle(const struct engine *engine);
+
+/* Closes idle rings while the host lacks memory for a new one of this size. Called with `lock` held; releases and
+ * reacquires it. */
+void engine_make_room(struct engine *engine, size_t bytes);
 
 /* Closes the first of `closing`. Called with `lock` held; releases and reacquires it. */
 void engine_close_source(struct engine *engine);

@@ -16,6 +16,8 @@ enum link_form {
 	LINK_COOKED_V2, /* ... of 20 bytes (LINKTYPE_LINUX_SLL2) */
 };
 
+struct network_interface;
+
 struct link_type {
 	uint16_t linktype; /* LINKTYPE_… of tcpdump.org/linktypes.html */
 	enum link_form form;
@@ -23,6 +25,13 @@ struct link_type {
 
 /* `hardware`: ARPHRD_… of linux/if_arp.h. */
 struct link_type link_type_of(unsigned hardware);
+
+/* The same for one interface: some that have Ethernet's hardware type have other packets. `tag`: the kind of the tags
+ * of a switch behind it ("": there is none). Pure function. */
+struct link_type link_type_of_named(unsigned hardware, const char *name, const char *tag);
+
+/* The same, with the tag read from sysfs. Does not wait for the kernel's RTNL lock. */
+struct link_type link_type_read(const struct network_interface *device);
 
 /* Whether packets of both hardware types can stand in one ring and under one link type. */
 bool link_type_is_same(unsigned one, unsigned other);

@@ -20,7 +20,8 @@
 
 #include "base/cleanup.h"
 
-#define REPLY_BYTES (32u << 10) /* without virtual functions an interface takes 2 KiB */
+#define LINK_HAS_CARRIER 0x10000 /* IFF_LOWER_UP of linux/if.h, which net/if.h excludes */
+#define REPLY_BYTES (32u << 10)	 /* without virtual functions an interface takes 2 KiB */
 /* The kernel ignores the size it is given and writes every counter that the driver has now: there must be room. */
 #define ETHTOOL_COUNTERS_MAX 16384
 
@@ -29,11 +30,16 @@
 bool nic_counters_parse(const void *reply, size_t size, struct nic_counters *counters, char name[static 16])
 {
 	const struct nlmsghdr *header = reply;
+	struct ifinfomsg link;
 	bool found = false;
 
 	if (size < NLMSG_LENGTH(sizeof(struct ifinfomsg)) || header->nlmsg_len > size ||
 	    header->nlmsg_len < NLMSG_LENGTH(sizeof(struct ifinfomsg)) || header->nlmsg_type != RTM_NEWLINK)
 		return false;
+	memcpy(&link, (const uint8_t *)reply + NLMSG_LENGTH(0), sizeof(link));
+	const bool loopback = link.ifi_flags & IFF_LOOPBACK;
+	counters->up = link.ifi_flags & IFF_UP;
+	counters->carrier = link.ifi_flags & LINK_HAS_CARRIER;
 	const uint8_t *at = (const uint8_t *)reply + NLMSG_LENGTH(sizeof(struct ifinfomsg));
 	size_t left = header->nlmsg_len - NLMSG_LENGTH(sizeof(struct ifinfomsg));
 	while (left >= sizeof(struct rtattr)) {
@@ -50,7 +56,7 @@ bool nic_counters_parse(const void *reply, size_t size, struct nic_counters *cou
 		if (attribute.rta_type == IFLA_STATS64 &&
 		    data_size > offsetof(struct rtnl_link_stats64, rx_missed_errors)) {
 			memcpy(&stats, data, data_size < sizeof(stats) ? data_size : sizeof(stats));
-			counters->packets = stats.rx_packets + stats.tx_packets;
+			counters->packets = stats.rx_packets + (loopback ? 0 : stats.tx_packets);
 			counters->rx_dropped = stats.rx_dropped;
 			counters->rx_missed_errors = stats.rx_missed_errors;
 			found = true;
@@ -166,6 +172,8 @@ struct nic_counters nic_counters_since(const struct nic_counters *begin, const s
 		return (struct nic_counters){0};
 	return (struct nic_counters){
 		.known = true,
+		.up = end->up,
+		.carrier = end->carrier,
 		.packets = growth(begin->packets, end->packets),
 		.rx_dropped = growth(begin->rx_dropped, end->rx_dropped),
 		.rx_missed_errors = growth(begin->rx_missed_errors, end->rx_missed_errors),

@@ -10,14 +10,15 @@ struct nic_counters {
 	bool known;
 	uint64_t rx_dropped, rx_missed_errors; /* struct rtnl_link_stats64 in linux/if_link.h */
 	uint64_t queue_drops;		       /* ethtool -S: of all receive queues */
-	uint64_t packets;		       /* received and sent */
+	uint64_t packets;		       /* received and sent; loopback's once */
+	bool up, carrier;		       /* the interface's state when they were read */
 };
 
 /* Reads the counters of an interface; `known` is false if that fails. Blocks while other programs configure interfaces
  * (the kernel's RTNL lock). */
 void nic_counters_read(int ifindex, struct nic_counters *counters);
 
-/* How much each has grown; nothing if one of the two is not known or a counter was reset. */
+/* How much each has grown, and the state at the end; nothing if one of the two is not known or a counter was reset. */
 struct nic_counters nic_counters_since(const struct nic_counters *begin, const struct nic_counters *end);
 
 /* For tests: reads a reply to RTM_GETLINK. False: it is none of an interface, or has no counters. */

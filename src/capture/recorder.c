@@ -55,24 +55,57 @@ struct source *recorder_find_away(const struct engine *engine, const char *name)
 	return found;
 }
 
-bool engine_records(struct engine *engine, const char *interface, int ifindex)
+struct source *recorder_find_numbered(const struct engine *engine, uint64_t id)
+{
+	struct source *source = engine->sources;
+
+	while (source && !(source->recorder.on && source->id == id))
+		source = source->next;
+	return source;
+}
+
+struct source *recorder_find_former(const struct engine *engine, int ifindex)
+{
+	struct source *source = engine->sources; /* the latest first */
+
+	while (source && !(source->recorder.on && source->ring->ifindex == ifindex))
+		source = source->next;
+	return source;
+}
+
+bool engine_records(struct engine *engine, const struct engine_target *target)
 {
 	pthread_mutex_lock(&engine->lock);
-	bool found = recorder_find_away(engine, interface);
-	for (const struct source *source = engine->sources; source; source = source->next)
-		found |= source->recorder.on && !source->gone && !source->surplus && source->ring->ifindex == ifindex;
+	const struct source *away = target->source   ? recorder_find_numbered(engine, target->source)
+				    : target->former ? recorder_find_away(engine, target->name)
+						     : NULL;
+	bool found = away;
+	for (const struct source *source = engine->sources; target->ifindex && source; source = source->next)
+		found |= source->recorder.on && !source->gone && !source->surplus &&
+			 source->ring->ifindex == target->ifindex;
 	pthread_mutex_unlock(&engine->lock);
 	return found;
 }
 
-bool engine_records_away(struct engine *engine, const char *name, char found[static NETWORK_INTERFACE_NAME_SIZE])
+bool engine_find_away(struct engine *engine, const char *name, struct engine_target *found)
 {
 	pthread_mutex_lock(&engine->lock);
 	const struct source *source = recorder_find_away(engine, name);
-	if (source)
-		memcpy(found, source->name, sizeof(source->name));
+	if (source) {
+		*found = (struct engine_target){.source = source->id};
+		memcpy(found->name, source->name, sizeof(source->name));
+	}
 	pthread_mutex_unlock(&engine->lock);
 	return source != NULL;
+}
+
+bool engine_had_name(struct engine *engine, uint64_t source, const char *name)
+{
+	pthread_mutex_lock(&engine->lock);
+	const struct source *found = recorder_find_numbered(engine, source);
+	const bool had = found && had_name(found, name);
+	pthread_mutex_unlock(&engine->lock);
+	return had;
 }
 
 /* The source of a setting's present device. Called with `lock` held. */
@@ -108,22 +141,26 @@ static int open_recorder(struct engine *engine, const struct recorder_setting *s
 {
 	const struct engine_recorder *options = &setting->options;
 	struct source *source = NULL;
-	int r = source_open_recorder(options, interface, &engine->ring_guard, err, &source);
 
+	pthread_mutex_lock(&engine->lock);
+	engine_make_room(engine, options->memory_bytes);
+	pthread_mutex_unlock(&engine->lock);
+	int r = source_open_recorder(options, interface, &engine->allocation, err, &source);
 	if (r < 0)
 		return r;
 	source->own_traffic_changed = options->exclude_own;
 	source->setting = setting;
+	source->by_alternative = strcmp(setting->interface, interface->name) != 0;
 	const size_t bytes = source_ring_bytes(source);
 	r = engine_add_source(engine, source, err);
 	if (r < 0)
 		return r;
+	if (*source->ring->shortage)
+		log_warning("recorder-shrunk", log_str("interface", interface->name), log_uint("bytes", bytes),
+			    log_uint("asked", options->memory_bytes), log_str("reason", source->ring->shortage));
 	pthread_mutex_lock(&engine->lock);
 	source->pins--;
 	pthread_mutex_unlock(&engine->lock);
-	if (bytes < options->memory_bytes / 4 * 3)
-		log_warning("recorder-shrunk", log_str("interface", interface->name), log_uint("bytes", bytes),
-			    log_uint("asked", options->memory_bytes));
 	log_notice("recording", log_str("interface", interface->name), log_uint("bytes", bytes),
 		   log_num("seconds", (double)options->max_age_ns / NS_PER_S));
 	engine_wake_ring_thread(engine);
@@ -159,14 +196,21 @@ static void bind_source(struct engine *engine, struct source *source, const stru
 	}
 }
 
-/* The ring that waits for an interface of this name and link type. Called with `lock` held. */
-static struct source *find_waiting(const struct engine *engine, const struct network_interface *interface)
+static bool waits_for(const struct source *source, const struct network_interface *interface)
+{
+	return source->recorder.on && source->gone && !source->displaced &&
+	       strcmp(source->name, interface->name) == 0 &&
+	       link_type_is_same(source->ring->hardware, interface->hardware);
+}
+
+/* The ring that waits for an interface of this name and link type. If its setting has an alternative name, it waits for
+ * the device that has that: `setting` means the interface now (NULL: not known). Called with `lock` held. */
+static struct source *find_waiting(const struct engine *engine, const struct network_interface *interface,
+				   const struct recorder_setting *setting)
 {
 	struct source *source = engine->sources;
 
-	while (source && !(source->recorder.on && source->gone && !source->displaced &&
-			   strcmp(source->name, interface->name) == 0 &&
-			   link_type_is_same(source->ring->hardware, interface->hardware)))
+	while (source && !(waits_for(source, interface) && (!source->by_alternative || source->setting == setting)))
 		source = source->next;
 	return source;
 }
@@ -177,7 +221,7 @@ static int record(struct engine *engine, struct recorder_setting *setting, const
 {
 	if (recorder_find(engine, interface))
 		return 0;
-	struct source *waiting = find_waiting(engine, interface);
+	struct source *waiting = find_waiting(engine, interface, setting);
 	if (waiting) {
 		bind_source(engine, waiting, interface);
 		return 0;
@@ -237,6 +281,7 @@ int engine_add_recorder(struct engine *engine, const struct engine_recorder *rec
 		return error_set(err, -ENOMEM, "interface %s: out of memory", recorder->interface);
 	pthread_mutex_lock(&engine->control_lock);
 	const int r = start_setting(engine, setting, err);
+	setting->options.claims = 0;
 	if (r == 0) {
 		pthread_mutex_lock(&engine->lock);
 		setting->next = engine->settings;
@@ -355,7 +400,7 @@ static bool bind_returned(struct engine *engine)
 	const int r = network_interface_find(name, &interface);
 	pthread_mutex_lock(&engine->lock);
 	source->pins--;
-	if (r == 0 && !recorder_find(engine, &interface) && find_waiting(engine, &interface) == source)
+	if (r == 0 && !recorder_find(engine, &interface) && find_waiting(engine, &interface, NULL) == source)
 		bind_source(engine, source, &interface);
 	else if (r < 0 && r != -ENODEV)
 		bind_later(engine, source, r);
@@ -364,7 +409,7 @@ static bool bind_returned(struct engine *engine)
 
 void recorder_prepare(struct engine *engine, const struct network_interface *interface)
 {
-	struct source *waiting = find_waiting(engine, interface);
+	struct source *waiting = find_waiting(engine, interface, NULL);
 
 	if (recorder_find(engine, interface))
 		return;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct engine;
 struct network_interface;
@@ -22,6 +23,12 @@ struct source *recorder_find(const struct engine *engine, const struct network_i
 /* The recorder's source whose interface is away and had this name, or was configured by it; of several, the one that
  * left last. Called with `lock` held. */
 struct source *recorder_find_away(const struct engine *engine, const char *name);
+
+/* The recorder's source with this number; NULL: it is closed. Called with `lock` held. */
+struct source *recorder_find_numbered(const struct engine *engine, uint64_t id);
+
+/* The latest recorder's source of the device that has, or had, this index. Called with `lock` held. */
+struct source *recorder_find_former(const struct engine *engine, int ifindex);
 
 /* Interfaces of the host have changed: a worker checks all recorders and sources. Called with `lock` held. */
 void recorder_interfaces_changed(struct engine *engine);

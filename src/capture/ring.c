@@ -20,8 +20,12 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/quantity.h"
+#include "capture/ring_room.h"
 
-#define RING_FRAME_SIZE 2048 /* only has to divide the block: V3 packs frames of any length */
+#define RING_FRAME_SIZE 2048	     /* only has to divide the block: V3 packs frames of any length */
+#define GUARDED_RING_BYTES (8 * MIB) /* a smaller ring is allocated in a few ms */
+#define PARTS_MAX 32
 
 uint32_t ring_netmask(const char *interface)
 {
@@ -36,36 +40,181 @@ uint32_t ring_netmask(const char *interface)
 	return ntohl(address.sin_addr.s_addr);
 }
 
-static int allocate(struct ring *ring, const struct ring_options *options, struct error *err)
+/* `type`: SOCK_RAW, or SOCK_DGRAM for packets without their link layer header. */
+static int open_socket(int type, struct error *err)
 {
-	uint32_t count = options->block_count;
+	const int fd = socket(AF_PACKET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-	for (;; count /= 2) {
-		struct tpacket_req3 request = {
-			.tp_block_size = options->block_bytes,
-			.tp_block_nr = count,
-			.tp_frame_size = RING_FRAME_SIZE,
-			.tp_frame_nr = options->block_bytes / RING_FRAME_SIZE * count,
-			.tp_retire_blk_tov = options->retire_ms,
-		};
+	if (fd < 0)
+		return error_set(err, -errno, "packet socket: %s%s", strerror(errno),
+				 errno == EPERM ? " (capturing needs root or CAP_NET_RAW)" : "");
+	return fd;
+}
 
-		if (setsockopt(ring->fd, SOL_PACKET, PACKET_RX_RING, &request, sizeof(request)) == 0)
-			break;
-		if (errno != ENOMEM || count / 2 < RING_BLOCKS_MIN)
-			return error_set(err, -errno, "interface %s: ring of %u blocks of %u KiB: %s",
-					 options->interface->name, count, options->block_bytes >> 10, strerror(errno));
+static int set_version(int fd)
+{
+	const int version = TPACKET_V3;
+
+	return setsockopt(fd, SOL_PACKET, PACKET_VERSION, &version, sizeof(version)) < 0 ? -errno : 0;
+}
+
+/* --- allocating --- */
+
+static size_t size_of(struct ring_blocks blocks)
+{
+	return (size_t)blocks.bytes * blocks.count;
+}
+
+static int set_ring(int fd, struct ring_blocks blocks, uint32_t retire_ms)
+{
+	const struct tpacket_req3 request = {
+		.tp_block_size = blocks.bytes,
+		.tp_block_nr = blocks.count,
+		.tp_frame_size = RING_FRAME_SIZE,
+		.tp_frame_nr = blocks.bytes / RING_FRAME_SIZE * blocks.count,
+		.tp_retire_blk_tov = retire_ms,
+	};
+
+	return setsockopt(fd, SOL_PACKET, PACKET_RX_RING, &request, sizeof(request)) < 0 ? -errno : 0;
+}
+
+static void begin_allocation(const struct ring_options *options, size_t bytes)
+{
+	if (bytes >= GUARDED_RING_BYTES)
+		options->allocation->begin(options->allocation->ctx);
+}
+
+static void end_allocation(const struct ring_options *options, size_t bytes)
+{
+	if (bytes >= GUARDED_RING_BYTES)
+		options->allocation->end(options->allocation->ctx);
+}
+
+/* Holds a part of a ring, in a socket of its own. Returns its bytes, as many as were taken; 0: none. */
+static size_t hold_part(const struct ring_options *options, size_t wanted, int *fd, struct error *why)
+{
+	const struct ring_claim claim = {.least_bytes = options->least_bytes, .wanted_bytes = wanted};
+	struct ring_room *room = options->allocation->room;
+	size_t taken = 0;
+
+	*fd = open_socket(SOCK_RAW, why);
+	if (*fd < 0 || ring_room_take(room, &claim, &taken, why) < 0)
+		return 0;
+	begin_allocation(options, taken);
+	int r = set_version(*fd);
+	if (r == 0)
+		r = set_ring(*fd, options->blocks(taken), options->retire_ms);
+	end_allocation(options, taken);
+	ring_room_settle(room, taken, r == 0 ? taken : 0);
+	if (r < 0)
+		error_set(why, r, "the kernel has no more: %s", strerror(-r));
+	return r == 0 ? taken : 0;
+}
+
+/*
+ * The kernel allocates a ring in one go, and ends processes before it refuses. So the memory for a large ring is first
+ * held in parts, with a look at what is left before each. Returns what they came to, and why if that is less than
+ * wanted. All are closed again: the ring takes their memory.
+ */
+static size_t try_in_parts(const struct ring_options *options, size_t wanted, struct error *why)
+{
+	struct ring_room *room = options->allocation->room;
+	const size_t parts = wanted / ring_room_step(room) + 1;
+	size_t held = 0, sizes[PARTS_MAX];
+	int fds[PARTS_MAX];
+	unsigned count = 0;
+
+	why->text[0] = '\0';
+	for (size_t left = parts < PARTS_MAX ? parts : PARTS_MAX; left > 0 && !why->text[0]; left--, count++) {
+		sizes[count] = hold_part(options, (wanted - held) / left, &fds[count], why);
+		held += sizes[count];
 	}
-	void *memory =
-		mmap(NULL, (size_t)count * options->block_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, ring->fd, 0);
-	if (memory == MAP_FAILED)
-		return error_set(err, -errno, "interface %s: mapping its ring: %s", options->interface->name,
-				 strerror(errno));
-	madvise(memory, (size_t)count * options->block_bytes, MADV_DONTDUMP);
+	log_debug(capture, "ring-tried", log_str("interface", options->interface->name), log_uint("bytes", held),
+		  log_uint("wanted", wanted), log_uint("parts", count));
+	while (count-- > 0) {
+		cleanup_close(&fds[count]);
+		ring_room_give_back(room, sizes[count]);
+	}
+	return held;
+}
+
+/* Allocates and maps what was taken. -ENOMEM, without `err`: the kernel has not that much. */
+static int make_ring(struct ring *ring, const struct ring_options *options, size_t taken, struct error *err)
+{
+	const struct ring_blocks blocks = options->blocks(taken);
+	void *memory = MAP_FAILED;
+
+	begin_allocation(options, taken);
+	const int r = set_ring(ring->fd, blocks, options->retire_ms);
+	if (r == 0)
+		memory = mmap(NULL, size_of(blocks), PROT_READ | PROT_WRITE, MAP_SHARED, ring->fd, 0);
+	const int mapping = memory == MAP_FAILED ? -errno : 0;
+	end_allocation(options, taken);
+	ring_room_settle(ring->room, taken, r == 0 ? size_of(blocks) : 0);
+	if (r == -ENOMEM)
+		return r;
+	if (r < 0)
+		return error_set(err, r, "interface %s: ring of %u blocks of %u KiB: %s", ring->name, blocks.count,
+				 blocks.bytes >> 10, strerror(-r));
+	ring->block_bytes = blocks.bytes;
+	ring->block_count = blocks.count;
+	if (mapping < 0)
+		return error_set(err, mapping, "interface %s: mapping its ring: %s", ring->name, strerror(-mapping));
+	madvise(memory, size_of(blocks), MADV_DONTDUMP);
 	ring->memory = memory;
-	ring->block_bytes = options->block_bytes;
-	ring->block_count = count;
 	return 0;
 }
+
+static void note_shortage(struct ring *ring, const char *text)
+{
+	if (*text)
+		snprintf(ring->shortage, sizeof(ring->shortage), "%.*s", RING_SHORTAGE_SIZE - 1, text);
+}
+
+static int refuse(struct ring *ring, int code, const char *reason, struct error *err)
+{
+	if (code != -ENOMEM)
+		return error_set(err, code, "interface %s: %s", ring->name, reason);
+	atomic_fetch_add_explicit(&ring->room->refused, 1, memory_order_relaxed);
+	return error_set(err, code, "interface %s: no memory for its ring: %s", ring->name, reason);
+}
+
+static int allocate(struct ring *ring, const struct ring_options *options, struct error *err)
+{
+	struct ring_claim claim = {options->least_bytes, options->bytes, options->claims};
+	struct error why;
+	size_t taken = 0;
+	bool tried = false;
+	int r;
+
+	for (;;) {
+		r = ring_room_take(ring->room, &claim, &taken, &why);
+		if (r < 0)
+			return refuse(ring, r, why.text, err);
+		note_shortage(ring, why.text);
+		if (taken > ring_room_step(ring->room) && !tried) {
+			tried = true;
+			ring_room_settle(ring->room, taken, 0);
+			taken = try_in_parts(options, taken, &why);
+			note_shortage(ring, why.text);
+			claim = (struct ring_claim){claim.least_bytes,
+						    taken > claim.least_bytes ? taken : claim.least_bytes, 0};
+			continue;
+		}
+		r = make_ring(ring, options, taken, err);
+		if (r != -ENOMEM || ring->block_count)
+			break;
+		if (taken / 2 < claim.least_bytes)
+			return refuse(ring, r, strerror(ENOMEM), err);
+		note_shortage(ring, "the kernel has no more");
+		claim = (struct ring_claim){claim.least_bytes, taken / 2, 0};
+	}
+	if (r == 0 && *ring->shortage)
+		atomic_fetch_add_explicit(&ring->room->shrunk, 1, memory_order_relaxed);
+	return r;
+}
+
+/* --- opening and closing --- */
 
 static int join_promiscuous(int fd, int ifindex)
 {
@@ -83,17 +232,6 @@ static int bind_to(int fd, int ifindex)
 	return bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
 }
 
-/* `type`: SOCK_RAW, or SOCK_DGRAM for packets without their link layer header. */
-static int open_socket(int type, struct error *err)
-{
-	const int fd = socket(AF_PACKET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-	if (fd < 0)
-		return error_set(err, -errno, "packet socket: %s%s", strerror(errno),
-				 errno == EPERM ? " (capturing needs root or CAP_NET_RAW)" : "");
-	return fd;
-}
-
 int ring_may_open(struct error *err)
 {
 	cleanup(cleanup_close) const int fd = open_socket(SOCK_RAW, err);
@@ -109,23 +247,21 @@ int ring_open(const struct ring_options *options, struct error *err, struct ring
 	if (!ring)
 		return error_set(err, -ENOMEM, "interface %s: out of memory", interface->name);
 	memcpy(ring->name, interface->name, sizeof(ring->name));
+	ring->room = options->allocation->room;
+	ring->asked_bytes = options->bytes;
 	ring->ifindex = interface->index;
 	ring->hardware = interface->hardware;
-	ring->type = link_type_of(interface->hardware);
+	ring->type = link_type_read(interface);
 	/* CAN drivers give back what they have sent. */
 	ring->loopback = interface->hardware == ARPHRD_LOOPBACK || interface->hardware == ARPHRD_CAN;
 	ring->fd = open_socket(link_form_is_cooked(ring->type.form) ? SOCK_DGRAM : SOCK_RAW, err);
 	if (ring->fd < 0)
 		return ring->fd;
-	int version = TPACKET_V3;
-	if (setsockopt(ring->fd, SOL_PACKET, PACKET_VERSION, &version, sizeof(version)) < 0)
-		return error_set(err, -errno, "TPACKET_V3: %s", strerror(errno));
+	int r = set_version(ring->fd);
+	if (r < 0)
+		return error_set(err, r, "TPACKET_V3: %s", strerror(-r));
 	const uint64_t begin_ns = clock_boottime_ns();
-	if (options->guard)
-		options->guard->begin(options->guard->ctx);
-	int r = allocate(ring, options, err);
-	if (options->guard)
-		options->guard->end(options->guard->ctx);
+	r = allocate(ring, options, err);
 	if (r < 0)
 		return r;
 	log_debug(capture, "ring-mapped", log_str("interface", ring->name), log_uint("blocks", ring->block_count),
@@ -164,10 +300,16 @@ void ring_close(struct ring *ring)
 	if (!ring)
 		return;
 	if (ring->memory)
-		munmap(ring->memory, (size_t)ring->block_count * ring->block_bytes);
+		munmap(ring->memory, ring_bytes(ring));
 	if (ring->fd >= 0)
 		close(ring->fd);
+	ring_room_give_back(ring->room, ring_bytes(ring));
 	free(ring);
+}
+
+size_t ring_bytes(const struct ring *ring)
+{
+	return (size_t)ring->block_bytes * ring->block_count;
 }
 
 int ring_set_filter(struct ring *ring, const struct sock_fprog *program)

@@ -14,11 +14,15 @@
 #include "base/error.h"
 #include "base/network_interface.h"
 #include "capture/link_type.h"
+#include "capture/ring_size.h"
 
+struct ring_room;
 struct sock_fprog;
 
 #define RING_BLOCKS_MIN 16
 #define RING_BLOCK_BYTES_MIN (256u << 10) /* a BIG TCP frame of 185,000 bytes is not cut */
+
+#define RING_SHORTAGE_SIZE 160
 
 struct ring {
 	int fd;
@@ -31,10 +35,15 @@ struct ring {
 	uint32_t block_bytes; /* a power of two */
 	uint32_t block_count;
 	uint64_t dropped; /* packets, since the ring was opened */
+	struct ring_room *room;
+	size_t asked_bytes;
+	char shortage[RING_SHORTAGE_SIZE]; /* why it is smaller than asked for; "": it is not */
 };
 
-/* Called before and after a ring is allocated: in between, the kernel does not yield the CPU. */
-struct ring_guard {
+/* What all rings of an engine are allocated with. `begin` and `end` are called around the allocation of a large one:
+ * in between, the kernel does not yield the CPU. */
+struct ring_allocation {
+	struct ring_room *room;
 	void (*begin)(void *ctx);
 	void (*end)(void *ctx);
 	void *ctx;
@@ -42,9 +51,10 @@ struct ring_guard {
 
 struct ring_options {
 	const struct network_interface *interface;
-	const struct ring_guard *guard; /* NULL: none */
-	uint32_t block_bytes;
-	uint32_t block_count; /* halved, down to RING_BLOCKS_MIN, while the kernel lacks memory for it */
+	const struct ring_allocation *allocation; /* outlives the ring */
+	struct ring_blocks (*blocks)(size_t ring_bytes);
+	size_t bytes, least_bytes; /* it is smaller, down to the least, if there is not memory for all of it */
+	unsigned claims;	   /* number of such rings that share what memory there is; 0 counts as 1 */
 	/* A block with packets retires after this at the latest (twice this before Linux 6.18). */
 	uint32_t retire_ms;
 	bool promiscuous;
@@ -52,8 +62,8 @@ struct ring_options {
 
 /*
  * Opens a ring that receives nothing yet: set a filter if needed, then call ring_start. Blocks while the kernel
- * allocates (0.1-3 s per GiB). Returns 0, -ENODEV (the interface is gone), -EPERM, -ENOMEM, or another -errno; `err`
- * holds text for a user.
+ * allocates (0.1-3 s per GiB; one that is larger than ring_room_step() is allocated twice). Returns 0, -ENODEV (the
+ * interface is gone), -EPERM, -ENOMEM (not even the least), or another -errno; `err` holds text for a user.
  */
 warn_unused int ring_open(const struct ring_options *options, struct error *err, struct ring **ring);
 warn_unused int ring_may_open(struct error *err); /* whether this process has the privilege; 0 or -errno */
@@ -78,5 +88,7 @@ enum ring_interface ring_check_interface(const struct ring *ring);
 
 /* The netmask of the first IPv4 address of the interface with this name, in host byte order; 0: it has none. */
 uint32_t ring_netmask(const char *interface);
+
+size_t ring_bytes(const struct ring *ring);
 
 CLEANUP_DEFINE(ring, struct ring, ring_close)

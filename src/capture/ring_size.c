@@ -8,7 +8,10 @@
 #include "base/quantity.h"
 #include "capture/ring.h"
 
-#define SHARES_MIN 64 /* of what is left, one request for one interface gets this part */
+#define RECORDER_BLOCK_BYTES MIB
+#define RECORDER_BLOCK_BYTES_MAX (64 * MIB)
+#define RECORDER_BLOCKS_WANTED 256 /* a quarter and 10 blocks are unusable: more blocks waste less */
+#define SHARES_MIN 64		   /* of what is left, one request for one interface gets this part */
 
 static size_t power_of_two_below(size_t size)
 {
@@ -46,4 +49,16 @@ struct ring_blocks ring_size_blocks(size_t ring_bytes)
 	while (ring_bytes / bytes < RING_BLOCKS_MIN)
 		bytes /= 2;
 	return (struct ring_blocks){.bytes = bytes, .count = (uint32_t)(ring_bytes / bytes)};
+}
+
+struct ring_blocks ring_size_recorder_blocks(size_t ring_bytes)
+{
+	uint32_t bytes = RECORDER_BLOCK_BYTES;
+
+	while (bytes > RING_BLOCK_BYTES_MIN && ring_bytes / bytes < RECORDER_BLOCKS_WANTED)
+		bytes /= 2;
+	while (ring_bytes / bytes > UINT16_MAX && bytes < RECORDER_BLOCK_BYTES_MAX)
+		bytes *= 2;
+	const size_t count = ring_bytes / bytes;
+	return (struct ring_blocks){.bytes = bytes, .count = count > UINT16_MAX ? UINT16_MAX : (uint32_t)count};
 }

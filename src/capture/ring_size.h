@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* How large the rings are that are opened on demand: by how many a request needs and by what the budget has left. Pure
- * functions. */
+/* How large rings and their blocks are. Those that are opened on demand: by how many a request needs and by what the
+ * budget has left. Pure functions. */
 #pragma once
 
 #include <stddef.h>
@@ -22,5 +22,11 @@ struct ring_blocks {
 	uint32_t bytes, count;
 };
 
-/* The blocks of a ring of this size: large ones, so that large frames are whole, but at least RING_BLOCKS_MIN. */
+/* The blocks of a ring of this size (at least RING_SIZE_MIN) that is opened on demand: large ones, so that large frames
+ * are whole, but at least RING_BLOCKS_MIN. */
 struct ring_blocks ring_size_blocks(size_t ring_bytes);
+
+#define RING_SIZE_RECORDER_MIN (4u << 20)
+
+/* The blocks of a recorder's ring of this size (at least RING_SIZE_RECORDER_MIN). */
+struct ring_blocks ring_size_recorder_blocks(size_t ring_bytes);

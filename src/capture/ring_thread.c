@@ -108,8 +108,10 @@ static void close_idle_sources(struct engine *engine, uint64_t now_ns)
 			continue;
 		}
 		epoll_ctl(engine->epoll_fd, EPOLL_CTL_DEL, source->ring->fd, NULL);
-		if (!source->given_up && !source->recorder.on)
+		if (!source->given_up && !source->recorder.on) {
 			engine->given_up_bytes += source_ring_bytes(source);
+			engine->given_up_count++;
+		}
 		source->given_up = true;
 		*at = source->next;
 		source->next = engine->closing;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Time limits: a packet stamped before time T may still be in the kernel's open block. So the engine acts on a limit
- * `retire_delay_ns` after T, when that block has certainly retired. Consumers then end at the number the timeline has
- * reached, and judge each packet up to there by its own time stamp. A capture on a silent link ends on time, on a busy
- * one exactly.
+ * Time limits: a packet stamped before time T may still be queued before the ring, or lie in the kernel's open block.
+ * So the engine acts on a limit `retire_delay_ns` after T, when no packet that comes can be from before T (arrival.h),
+ * and once no open block holds one. Consumers then end at the number the timeline has reached, and judge each packet up
+ * to there by its own time stamp. A capture on a silent link ends on time, on a busy one exactly.
  *
  * A recorder's source keeps its timeline full, whether or not consumers read it. Its ring survives the interface: when
  * an interface of that name comes back, the ring is bound to it and the time between is noted as an absence. If its
@@ -22,13 +22,10 @@
 #include "bpf/filter_union.h"
 #include "capture/ring_size.h"
 
-#define LIVE_BLOCK_BYTES MIB
 #define LIVE_RETIRE_MS 10
-#define MANY_RETIRE_MS 60	     /* with hundreds of rings their timers alone would keep a CPU busy */
-#define GUARDED_RING_BYTES (8 * MIB) /* a smaller ring is allocated in a few ms */
+#define MANY_RETIRE_MS 60 /* with hundreds of rings their timers alone would keep a CPU busy */
 #define CLOSING_THREADS 16
 #define RECORDER_RETIRE_MS 60	     /* fewer blocks a second mean less to move at low rates */
-#define RECORDER_BLOCKS_WANTED 256   /* a quarter and 10 blocks are unusable: more blocks waste less */
 #define PAUSE_RING_BYTES (128 * MIB) /* its reserve outlasts a pause of the ring thread at up to 60 Gbit/s */
 #define EXPIRY_STEPS 128	     /* a packet is evicted within 1/128 of the time it may be kept */
 #define EXPIRY_MIN_NS (100 * NS_PER_MS)
@@ -38,13 +35,16 @@
 
 size_t source_ring_bytes(const struct source *source)
 {
-	return (size_t)source->ring->block_bytes * source->ring->block_count;
+	return ring_bytes(source->ring);
 }
 
-/* Two expiries of the retire timer before Linux 6.18, plus a margin for the scheduler. */
+/* Two expiries of the retire timer before Linux 6.18, plus a margin for the scheduler; and no less than a packet may be
+ * queued between its stamp and the ring. */
 static uint64_t retire_delay(unsigned retire_ms)
 {
-	return (3 * retire_ms + 10) * NS_PER_MS;
+	const uint64_t expiries_ns = (3 * retire_ms + 10) * NS_PER_MS;
+
+	return expiries_ns > ARRIVAL_QUEUED_NS ? expiries_ns : ARRIVAL_QUEUED_NS;
 }
 
 static struct timeline_moment read_clocks(void *ctx)
@@ -81,49 +81,24 @@ static int open_ring(const struct ring_options *options, const struct recorder *
 	return 0;
 }
 
-int source_open(const struct network_interface *interface, bool promiscuous, size_t ring_bytes,
-		const struct ring_guard *guard, struct error *err, struct source **result)
+int source_open(const struct source_options *open, const struct ring_allocation *allocation, struct error *err,
+		struct source **result)
 {
-	const struct ring_blocks blocks = ring_size_blocks(ring_bytes);
 	const struct ring_options options = {
-		.interface = interface,
-		.guard = ring_bytes < GUARDED_RING_BYTES ? NULL : guard,
-		.block_bytes = blocks.bytes,
-		.block_count = blocks.count,
-		.retire_ms = ring_bytes < RING_SIZE_MANY_MAX ? MANY_RETIRE_MS : LIVE_RETIRE_MS,
-		.promiscuous = promiscuous,
+		.interface = open->interface,
+		.allocation = allocation,
+		.blocks = ring_size_blocks,
+		.bytes = open->ring_bytes,
+		.least_bytes = RING_SIZE_MIN,
+		.retire_ms = open->ring_bytes < RING_SIZE_MANY_MAX ? MANY_RETIRE_MS : LIVE_RETIRE_MS,
+		.promiscuous = open->promiscuous,
 	};
 
 	return open_ring(&options, &(struct recorder){0}, err, result);
 }
 
-static struct ring_options recorder_ring(const struct engine_recorder *options,
-					 const struct network_interface *interface, const struct ring_guard *guard)
-{
-	struct ring_options ring = {
-		.interface = interface,
-		.guard = guard,
-		.block_bytes = LIVE_BLOCK_BYTES,
-		.retire_ms = RECORDER_RETIRE_MS,
-		.promiscuous = options->promiscuous,
-	};
-
-	while (ring.block_bytes > RING_BLOCK_BYTES_MIN &&
-	       options->memory_bytes / ring.block_bytes < RECORDER_BLOCKS_WANTED)
-		ring.block_bytes /= 2;
-	const size_t count = options->memory_bytes / ring.block_bytes;
-	ring.block_count = count > UINT16_MAX ? UINT16_MAX : (uint32_t)count;
-	while (options->memory_bytes / ring.block_bytes > ring.block_count && ring.block_bytes < 64 * MIB) {
-		ring.block_bytes *= 2; /* more than UINT16_MAX blocks */
-		ring.block_count = (uint32_t)(options->memory_bytes / ring.block_bytes);
-	}
-	if (ring.block_count < RING_BLOCKS_MIN)
-		ring.block_count = RING_BLOCKS_MIN;
-	return ring;
-}
-
 int source_open_recorder(const struct engine_recorder *options, const struct network_interface *interface,
-			 const struct ring_guard *guard, struct error *err, struct source **result)
+			 const struct ring_allocation *allocation, struct error *err, struct source **result)
 {
 	struct recorder recorder = {
 		.on = true,
@@ -135,8 +110,17 @@ int source_open_recorder(const struct engine_recorder *options, const struct net
 							   .netmask = ring_netmask(interface->name),
 							   .snaplen = options->snaplen,
 							   .headers = options->headers};
-	const struct ring_options ring = recorder_ring(options, interface, guard);
-	int r = retention_filter_new(&retention, link_type_of(interface->hardware).linktype, err, &recorder.retention);
+	const struct ring_options ring = {
+		.interface = interface,
+		.allocation = allocation,
+		.blocks = ring_size_recorder_blocks,
+		.bytes = options->memory_bytes,
+		.least_bytes = RING_SIZE_RECORDER_MIN,
+		.claims = options->claims,
+		.retire_ms = RECORDER_RETIRE_MS,
+		.promiscuous = options->promiscuous,
+	};
+	int r = retention_filter_new(&retention, link_type_read(interface).linktype, err, &recorder.retention);
 
 	if (r < 0)
 		return r;
@@ -487,6 +471,16 @@ static uint64_t history_begin(const struct source *source, uint64_t now_ns)
 	return younger_than_max_age(source, oldest_ns < complete_ns ? oldest_ns : complete_ns, now_ns);
 }
 
+/* Boot time at which the interface came back last; 0: it never did. Before, another device may have had its name. */
+static uint64_t last_return(const struct source *source)
+{
+	uint64_t last_ns = 0;
+
+	for (unsigned i = 0; i < source->absence_count; i++)
+		last_ns = source->absences[i].to_ns > last_ns ? source->absences[i].to_ns : last_ns;
+	return last_ns;
+}
+
 static uint64_t to_boottime(uint64_t real_ns, int64_t clock_offset_ns)
 {
 	const int64_t boot_ns = (int64_t)real_ns - clock_offset_ns;
@@ -499,7 +493,13 @@ void source_start_consumer(struct source *source, struct consumer *consumer, uin
 	struct cursor *cursor = &consumer->cursor;
 	const int64_t asked_ns = consumer->from_real_ns ? (int64_t)consumer->from_real_ns - clock_offset_ns
 							: (int64_t)(now_ns - consumer->before_ns);
-	const int64_t begin_ns = (int64_t)history_begin(source, now_ns);
+	uint64_t begin_limit_ns = history_begin(source, now_ns);
+
+	if (consumer->own_only && last_return(source) > begin_limit_ns)
+		begin_limit_ns = last_return(source);
+	if (consumer->not_before_ns > begin_limit_ns)
+		begin_limit_ns = consumer->not_before_ns;
+	const int64_t begin_ns = (int64_t)begin_limit_ns;
 	const uint64_t start_ns = asked_ns > (int64_t)now_ns ? (uint64_t)asked_ns : now_ns;
 	struct timeline_position position = {.number = timeline_next_number(source->timeline),
 					     .dropped = source->ring->dropped};
@@ -526,9 +526,11 @@ void source_start_consumer(struct source *source, struct consumer *consumer, uin
 				  : consumer->until_ns ? consumer->until_ns
 						       : start_ns + consumer->duration_ns;
 	atomic_store_explicit(&cursor->until_ns, until_ns, memory_order_relaxed);
+	consumer->planned_end_ns = until_ns;
 	/* Quiet periods in history do not end a consumer: the idle limit counts from now. */
 	atomic_store_explicit(&cursor->last_match_ns, start_ns, memory_order_relaxed);
 	consumer->linktype = source->ring->type.linktype;
+	consumer->live_number = timeline_next_number(source->timeline);
 	consumer->armed = true;
 	if (source->gone)
 		consumer_end_at(consumer, now_ns, END_INTERFACE_GONE);
@@ -536,10 +538,10 @@ void source_start_consumer(struct source *source, struct consumer *consumer, uin
 
 bool source_runnable(const struct source *source, const struct consumer *consumer)
 {
-	if (!consumer->armed || consumer->busy)
+	if (!consumer->armed || consumer->busy || (consumer_must_wait(consumer) && !consumer_may_hand_over(consumer)))
 		return false;
 	return consumer->position < timeline_next_number(source->timeline) ||
-	       consumer->position >= consumer->end_number;
+	       consumer->position >= consumer->end_number || consumer_may_hand_over(consumer);
 }
 
 void source_trim(struct source *source)

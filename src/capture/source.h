@@ -40,6 +40,7 @@ struct source {
 	struct ring *ring; /* constant, except for ifindex, which changes when a recorder's interface comes back */
 	char name[NETWORK_INTERFACE_NAME_SIZE]; /* the current name of the interface, or the last it had */
 	const struct recorder_setting *setting; /* the configured recorder that opened it; NULL: none. Constant */
+	bool by_alternative;			/* the setting has an alternative name of the interface. Constant */
 	struct timeline *timeline;
 	struct recorder recorder;
 	struct consumer *consumers;
@@ -59,7 +60,7 @@ struct source {
 	bool filter_outdated;	    /* wanted packets have changed: a worker has to renew the kernel filter */
 	bool own_traffic_changed;   /* own traffic has changed: a worker has to compile `own_traffic` again */
 	struct filter *own_traffic; /* own traffic to exclude; NULL: none */
-	uint64_t retire_delay_ns;   /* constant; this long after a packet arrived, its block has retired */
+	uint64_t retire_delay_ns;   /* constant; this long after a packet's stamp, its block has retired */
 	uint64_t idle_since_ns;	    /* boot time; 0: in use */
 	uint64_t retry_ns;	    /* boot time: when to bind again after a failure; 0: none */
 	struct log_rate filter_rate, bind_rate;
@@ -69,15 +70,21 @@ struct source {
 
 #define SOURCE_LINGER_NS (10 * NS_PER_S) /* a ring stays open this long after its last consumer */
 
-/* Opens an interface's source with a ring of this size, a power of two (the kernel may lack memory for all of it);
- * blocks. Called without `lock`. */
-warn_unused int source_open(const struct network_interface *interface, bool promiscuous, size_t ring_bytes,
-			    const struct ring_guard *guard, struct error *err, struct source **source);
+struct source_options {
+	const struct network_interface *interface;
+	bool promiscuous;
+	size_t ring_bytes; /* of its ring, which is smaller if there is not memory for all of it */
+};
 
-/* Opens a recorder's source, which receives at once; blocks. The ring is smaller than requested if the kernel lacks
- * memory. Called without `lock`. */
+/* Opens an interface's source; blocks. `allocation` outlives it. -ENOMEM: there is not even memory for RING_SIZE_MIN.
+ * Called without `lock`. */
+warn_unused int source_open(const struct source_options *options, const struct ring_allocation *allocation,
+			    struct error *err, struct source **source);
+
+/* The same for a recorder's source, which receives at once; the least is RING_SIZE_RECORDER_MIN. */
 warn_unused int source_open_recorder(const struct engine_recorder *options, const struct network_interface *interface,
-				     const struct ring_guard *guard, struct error *err, struct source **source);
+				     const struct ring_allocation *allocation, struct error *err,
+				     struct source **source);
 
 void source_close(struct source *source);
 /* Closes a list of sources on several threads: the kernel takes 20 to 40 ms for each. */

@@ -70,12 +70,18 @@ void store_deinit(struct store *store)
 			munmap(slab, slab->mapped_bytes);
 	}
 	free(store->order);
-	atomic_fetch_sub_explicit(&store->budget->used_bytes, store->charged_bytes, memory_order_relaxed);
+	budget_return(store->budget, store->charged_bytes);
 	store_init(store, store->budget);
 }
 
+void store_move(struct store *into, struct store *from)
+{
+	*into = *from;
+	store_init(from, into->budget);
+}
+
 /* Relaxed order is enough: the counter guards an amount, not other memory. */
-bool budget_charge(struct budget *budget, size_t bytes)
+static bool charge_one(struct budget *budget, size_t bytes)
 {
 	size_t used = atomic_load_explicit(&budget->used_bytes, memory_order_relaxed);
 
@@ -87,9 +93,20 @@ bool budget_charge(struct budget *budget, size_t bytes)
 	return true;
 }
 
+bool budget_charge(struct budget *budget, size_t bytes)
+{
+	if (!charge_one(budget, bytes))
+		return false;
+	if (!budget->parent || budget_charge(budget->parent, bytes))
+		return true;
+	atomic_fetch_sub_explicit(&budget->used_bytes, bytes, memory_order_relaxed);
+	return false;
+}
+
 void budget_return(struct budget *budget, size_t bytes)
 {
-	atomic_fetch_sub_explicit(&budget->used_bytes, bytes, memory_order_relaxed);
+	for (; budget; budget = budget->parent)
+		atomic_fetch_sub_explicit(&budget->used_bytes, bytes, memory_order_relaxed);
 }
 
 static void return_budget(struct store *store, size_t bytes)
@@ -145,7 +162,7 @@ static int add_slab(struct store *store, size_t record_size)
 	}
 	struct slab *slab = size == SLAB_BYTES ? slab_pool_take(store->budget->slabs) : map_slab(size);
 	if (!slab) {
-		atomic_fetch_sub_explicit(&store->budget->used_bytes, size, memory_order_relaxed);
+		budget_return(store->budget, size);
 		return -ENOMEM;
 	}
 	slab->next = NULL;

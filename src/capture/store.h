@@ -19,6 +19,7 @@ struct budget {
 	size_t limit_bytes;
 	_Atomic size_t used_bytes;
 	struct slab_pool *slabs;
+	struct budget *parent; /* what is charged here is charged there, too; NULL: none */
 };
 
 /* Charges other memory that grows with captures. False: the budget is spent. */
@@ -42,6 +43,9 @@ void store_init(struct store *store, struct budget *budget);
 
 /* Frees the packets and returns their charge to the budget. */
 void store_deinit(struct store *store);
+
+/* Moves the packets of `from` to `into`, which is overwritten; `from` is empty then. */
+void store_move(struct store *into, struct store *from);
 
 /* Adds one packet: `head_size` bytes from `head` (may be 0), the rest of packet->caplen from packet->data. Returns 0,
  * -ENOBUFS (budget spent) or -ENOMEM. Allocates only when a slab is full. Out of time order, packets are charged with

@@ -402,7 +402,7 @@ void timeline_trim(struct timeline *timeline, uint64_t number)
 
 bool timeline_open_block_may_hold(const struct timeline *timeline, uint64_t boottime_ns)
 {
-	return timeline->opened.boottime_ns <= boottime_ns &&
+	return timeline->opened.boottime_ns <= boottime_ns + ARRIVAL_QUEUED_NS &&
 	       __atomic_load_n(&block_at(timeline, timeline->current)->hdr.bh1.num_pkts, __ATOMIC_RELAXED) > 0;
 }
 

@@ -2,6 +2,9 @@
 /*
  * Workers take the consumer that is furthest behind, with all others in the same span, and move them through it. When
  * there is nothing to scan they do what may block for a while: renew kernel filters, open recorders, close rings.
+ *
+ * Reading the NIC's counters waits for the kernel's RTNL lock, which would keep all workers from scanning when many
+ * captures end: a thread of its own does it.
  */
 #include <linux/filter.h>
 #include <pthread.h>
@@ -54,16 +57,10 @@ static bool settle_end(struct consumer *consumer)
 	return true;
 }
 
+/* The last step. Called without `lock`. */
 static void post_end(struct engine *engine, struct consumer *consumer)
 {
-	const bool unsorted = store_seal(&consumer->cursor.store) < 0;
-	struct nic_counters nic_end = {0};
-
-	if (consumer->nic_begin.known)
-		nic_counters_read(consumer->nic_ifindex, &nic_end);
 	pthread_mutex_lock(&engine->lock);
-	consumer->unsorted = unsorted;
-	consumer->nic_growth = nic_counters_since(&consumer->nic_begin, &nic_end);
 	consumer->settled = true; /* the loop may ask for a report before it gets the message */
 	pthread_mutex_unlock(&engine->lock);
 	log_debug(capture, "consumer-ended", log_str("reason", end_reason_name(consumer->cursor.reason)),
@@ -72,6 +69,60 @@ static void post_end(struct engine *engine, struct consumer *consumer)
 		  log_uint("lost_evicted", consumer->lost_evicted),
 		  log_uint("lost_memory", consumer->cursor.lost_memory));
 	mailbox_post(engine->mailbox, &consumer->ended.message);
+}
+
+/* Sorts the packets of a consumer that has ended. Called without `lock`. */
+static void end_consumer(struct engine *engine, struct consumer *consumer)
+{
+	const bool unsorted = store_seal(&consumer->cursor.store) < 0;
+	const bool has_nic = consumer->nic_begin.known;
+
+	pthread_mutex_lock(&engine->lock);
+	consumer->unsorted |= unsorted;
+	if (has_nic) {
+		*engine->ended_last = consumer;
+		engine->ended_last = &consumer->next;
+		pthread_cond_signal(&engine->ended_available);
+	}
+	pthread_mutex_unlock(&engine->lock);
+	if (!has_nic)
+		post_end(engine, consumer);
+}
+
+/* Waits for a consumer that has ended, and takes it. NULL: the engine stops. Called with `lock` held. */
+static struct consumer *take_ended(struct engine *engine)
+{
+	while (!engine->ended && !engine->stop)
+		pthread_cond_wait(&engine->ended_available, &engine->lock);
+	struct consumer *consumer = engine->ended;
+	if (consumer) {
+		engine->ended = consumer->next;
+		consumer->next = NULL;
+		if (!engine->ended)
+			engine->ended_last = &engine->ended;
+	}
+	return consumer;
+}
+
+void *counter_thread_run(void *arg)
+{
+	struct engine *engine = arg;
+	struct consumer *consumer;
+
+	pthread_mutex_lock(&engine->lock);
+	while ((consumer = take_ended(engine))) {
+		struct nic_counters end;
+
+		pthread_mutex_unlock(&engine->lock);
+		nic_counters_read(consumer->nic_ifindex, &end);
+		pthread_mutex_lock(&engine->lock);
+		consumer->nic_growth = nic_counters_since(&consumer->nic_begin, &end);
+		pthread_mutex_unlock(&engine->lock);
+		post_end(engine, consumer);
+		pthread_mutex_lock(&engine->lock);
+	}
+	pthread_mutex_unlock(&engine->lock);
+	return NULL;
 }
 
 struct scan_task {
@@ -122,7 +173,7 @@ static bool pick_from_source(struct source *source, struct scan_task *task)
 	skip_evicted(chosen, oldest);
 	task->source = source;
 	task->count = 0;
-	task->scan = chosen->position < timeline_next_number(source->timeline);
+	task->scan = chosen->position < timeline_next_number(source->timeline) && !consumer_must_wait(chosen);
 	if (!task->scan) {
 		chosen->busy = true;
 		task->consumers[task->count++] = chosen;
@@ -132,7 +183,7 @@ static bool pick_from_source(struct source *source, struct scan_task *task)
 	const uint64_t end = task->span.number + task->span.packets;
 	for (struct consumer *consumer = source->consumers; consumer && task->count < SCAN_GROUP_MAX;
 	     consumer = consumer->next) {
-		if (!source_runnable(source, consumer))
+		if (!source_runnable(source, consumer) || consumer_must_wait(consumer))
 			continue;
 		skip_evicted(consumer, oldest);
 		if (consumer->position < task->span.number || consumer->position >= end)
@@ -183,6 +234,21 @@ static void run_scan(const struct scan_task *task, uint8_t *scratch)
 	cursor_scan(cursors, task->count, &task->span, &context);
 }
 
+/* Moves packets to where the feeds' handlers get them. While the consumers are busy; without `lock`. */
+static void hand_over(const struct scan_task *task)
+{
+	for (unsigned i = 0; i < task->count; i++) {
+		struct consumer *consumer = task->consumers[i];
+
+		if (!consumer_may_hand_over(consumer))
+			continue;
+		consumer->unsorted |= store_seal(&consumer->cursor.store) < 0;
+		store_move(&consumer->handed_over, &consumer->cursor.store);
+		atomic_store_explicit(&consumer->handing_over, true, memory_order_relaxed);
+		consumer->must_post_fed = true;
+	}
+}
+
 /* Releases the span and the consumers. Those that have ended remain in the task. Called with `lock` held. */
 static void finish_task(struct scan_task *task)
 {
@@ -197,6 +263,10 @@ static void finish_task(struct scan_task *task)
 		if (consumer->cursor.quota_spent) {
 			consumer->cursor.quota_spent = false;
 			mailbox_post(consumer->engine->mailbox, &consumer->quota_spent.message);
+		}
+		if (consumer->must_post_fed) {
+			consumer->must_post_fed = false;
+			mailbox_post(consumer->engine->mailbox, &consumer->fed.message);
 		}
 		if (settle_end(consumer))
 			task->consumers[ended++] = consumer;
@@ -225,16 +295,10 @@ static void renew_filter(struct engine *engine, struct source *source, struct so
 	pthread_cond_broadcast(&engine->sources_changed);
 }
 
-/* Does one task that may block for a while. True: did one. A thread that holds control_lock wakes a worker when it
+/* Does one task that needs control_lock. True: did one. A thread that holds control_lock wakes a worker when it
  * releases it. Called with `lock` held; releases and reacquires it. */
-static bool run_maintenance(struct engine *engine, struct sock_filter *program)
+static bool run_controlled(struct engine *engine, struct sock_filter *program)
 {
-	if (engine->closing && !engine->worker_closes) {
-		engine->worker_closes = true;
-		engine_close_source(engine);
-		engine->worker_closes = false;
-		return true;
-	}
 	if (pthread_mutex_trylock(&engine->control_lock) != 0)
 		return false;
 	bool done = recorder_run_maintenance(engine);
@@ -244,6 +308,24 @@ static bool run_maintenance(struct engine *engine, struct sock_filter *program)
 			renew_filter(engine, source, program);
 	}
 	pthread_mutex_unlock(&engine->control_lock);
+	return done;
+}
+
+/* Does one task that may block for a while. True: did one. One worker at a time: the kernel's RTNL lock may hold it up,
+ * and the others go on scanning. Called with `lock` held; releases and reacquires it. */
+static bool run_maintenance(struct engine *engine, struct sock_filter *program)
+{
+	if (engine->worker_maintains)
+		return false;
+	engine->worker_maintains = true;
+	bool done = run_controlled(engine, program);
+	if (!done && engine->closing) {
+		engine_close_source(engine);
+		done = true;
+	}
+	engine->worker_maintains = false;
+	if (done)
+		engine_wake_worker(engine); /* there may be more, and this one may find packets to scan */
 	return done;
 }
 
@@ -259,11 +341,12 @@ void *worker_run(void *arg)
 			pthread_mutex_unlock(&engine->lock);
 			if (task.scan)
 				run_scan(&task, context->scratch);
+			hand_over(&task);
 			pthread_mutex_lock(&engine->lock);
 			finish_task(&task);
 			pthread_mutex_unlock(&engine->lock);
 			for (unsigned i = 0; i < task.count; i++)
-				post_end(engine, task.consumers[i]);
+				end_consumer(engine, task.consumers[i]);
 			pthread_mutex_lock(&engine->lock);
 		} else if (!run_maintenance(engine, context->program)) {
 			engine->idle_workers++;

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/network_interface.h"
-#include "config/config_keys.h"
+#include "config/config_keyring.h"
 #include "config/config_loader.h"
 #include "config/config_value.h"
 
@@ -26,6 +26,7 @@ static int loader_init(struct config_loader *loader)
 static void loader_free(struct config_loader *loader)
 {
 	config_faults_deinit(loader);
+	free(loader->unit);
 	config_free(loader->config);
 	free(loader);
 }
@@ -41,9 +42,9 @@ static void replace_text(struct config_loader *loader, const char *section, cons
 /* Whether nothing is configured. These options only name or describe this run; -config sets the file. */
 static bool is_embedded(const struct config_loader *loader)
 {
-	static const char *const neutral[] = {"node", "check", "loglevel"};
+	static const char *const neutral[] = {"node", "check", "user", "loglevel"};
 
-	if (loader->file || loader->config->requests.key_count)
+	if (loader->file || loader->config->requests.keyring)
 		return false;
 	for (size_t i = 0; i < config_row_count; i++) {
 		const struct config_row *row = &config_rows[i];
@@ -85,7 +86,7 @@ static void derive(struct config_loader *loader)
 	for (size_t i = 0; i < config_row_count; i++)
 		if (config_rows[i].section && !strcmp(config_rows[i].section, "redis"))
 			config->redis.configured |= loader->origins[i].layer != CONFIG_LAYER_DEFAULT;
-	if (!*config->requests.nonces_file && config->requests.key_count && *config->api.socket) {
+	if (!*config->requests.nonces_file && config->requests.keyring && *config->api.socket) {
 		char path[CONFIG_STRING_MAX + sizeof(".nonces")];
 
 		snprintf(path, sizeof(path), "%s.nonces", config->api.socket);
@@ -105,7 +106,7 @@ static int finish(struct config_loader *loader, struct buffer *faults, struct co
 		config_faults_print(loader, faults);
 	if (loader->out_of_memory)
 		return -ENOMEM;
-	if (loader->fault_count > 0)
+	if (loader->fault_count > loader->warning_count)
 		return -EINVAL;
 	if (!*loader->config->path)
 		config_value_clear(config_row_find_option("config"), loader->config);
@@ -119,8 +120,14 @@ static void complete(struct config_loader *loader)
 	if (loader->out_of_memory)
 		return;
 	derive(loader);
-	if (!loader->out_of_memory)
+	if (loader->out_of_memory)
+		return;
+	if (loader->for_client)
+		config_check_for_client(loader);
+	else
 		config_check(loader);
+	if (!loader->out_of_memory && loader->config->check)
+		config_host_check(loader);
 }
 
 int config_load(int argc, char **argv, config_filter_validator validate_filter, struct buffer *faults,
@@ -134,6 +141,7 @@ int config_load(int argc, char **argv, config_filter_validator validate_filter, 
 	config_read_arguments(loader, argc, argv);
 	if (loader->out_of_memory || loader->config->help || loader->config->version)
 		return finish(loader, faults, config);
+	config_host_prepare(loader);
 	if (*loader->config->path) {
 		loader->file = loader->config->path;
 		config_read_file(loader);
@@ -143,20 +151,46 @@ int config_load(int argc, char **argv, config_filter_validator validate_filter, 
 	return finish(loader, faults, config);
 }
 
-int config_load_text(const char *text, size_t size, const char *name, config_filter_validator validate_filter,
-		     struct buffer *faults, struct config **config)
+static struct config_loader *text_loader_new(const char *name)
 {
 	cleanup(cleanup_loader) struct config_loader *loader = calloc(1, sizeof(*loader));
 
 	if (!loader || loader_init(loader) < 0)
-		return -ENOMEM;
+		return NULL;
 	loader->file = name;
-	loader->validate_filter = validate_filter;
+	return take(loader);
+}
+
+static int load_text(struct config_loader *loader, const char *text, size_t size, struct buffer *faults,
+		     struct config **config)
+{
 	if (!loader->out_of_memory)
 		config_read_text(loader, text, size);
 	if (!loader->out_of_memory && !loader->unreadable)
 		complete(loader);
 	return finish(loader, faults, config);
+}
+
+int config_load_text(const char *text, size_t size, const char *name, config_filter_validator validate_filter,
+		     struct buffer *faults, struct config **config)
+{
+	cleanup(cleanup_loader) struct config_loader *loader = text_loader_new(name);
+
+	if (!loader)
+		return -ENOMEM;
+	loader->validate_filter = validate_filter;
+	return load_text(loader, text, size, faults, config);
+}
+
+int config_load_text_for_client(const char *text, size_t size, const char *name, struct buffer *faults,
+				struct config **config)
+{
+	cleanup(cleanup_loader) struct config_loader *loader = text_loader_new(name);
+
+	if (!loader)
+		return -ENOMEM;
+	loader->for_client = true;
+	return load_text(loader, text, size, faults, config);
 }
 
 /* The keys of a repeated section; NULL: those of all others. */
@@ -200,7 +234,8 @@ void config_free(struct config *config)
 		if (config_sections[i].repeated)
 			clear_items(config, &config_sections[i]);
 	}
-	config_keys_free(config->requests.keys, config->requests.key_count);
+	config_keyring_free(config->requests.keyring);
+	free(config->unread);
 	clear_keys(NULL, config);
 	free(config);
 }

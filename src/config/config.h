@@ -49,6 +49,8 @@ struct config_key {
 	struct config_strings destinations, interfaces; /* all that it may ask for; none: no limit of its own */
 };
 
+struct config_keyring;
+
 /* What requests of one origin may ask for: [requests] over Redis, [api.requests] over the control API. */
 struct config_requests {
 	const char *section;		    /* for refusals */
@@ -61,9 +63,8 @@ struct config_requests {
 	const char *resolve_rule; /* its key, for refusals */
 
 	/* [requests] only. */
-	char *keys_file, *nonces_file; /* "": none */
-	struct config_key *keys;       /* one of them must sign a request; none: it need not be signed */
-	size_t key_count;
+	char *keys_file, *nonces_file;	/* "": none */
+	struct config_keyring *keyring; /* a key of it must sign a request; NULL: it need not be signed */
 	uint64_t signature_age_ns;
 };
 
@@ -88,7 +89,9 @@ struct config {
 	struct {
 		uint64_t captures;
 		uint64_t memory_bytes;
-		uint64_t rings_bytes;
+		uint64_t ring_memory_bytes;  /* 0: engine_ring_memory() */
+		uint64_t ring_reserve_bytes; /* 0: host_memory_reserve() */
+		uint64_t oom_score_adj;
 		uint64_t warm_memory_bytes;
 		uint64_t requests_per_second;
 		uint64_t retry_ns;
@@ -161,7 +164,9 @@ struct config {
 	/* Nothing is configured: the control socket only. A Redis that happens to listen on the default port may be any
 	 * local user's, so redis.listen is false. */
 	bool embedded;
-	char *path; /* the file's; NULL: none */
+	char *path;   /* the file's; NULL: none */
+	char *user;   /* -check: as whom; "": this process's user */
+	char *unread; /* config_load_text_for_client: "redis.auth_file: PATH: why"; NULL: nothing was unreadable */
 	bool check, version, help;
 };
 
@@ -170,10 +175,11 @@ typedef int (*config_filter_validator)(const char *filter, struct error *err);
 
 /*
  * Reads the command line, then the file it names, then secrets from files or systemd credentials (config_secret.c), and
- * validates the whole. Wipes secrets (-cstoken VALUE and -cstoken=VALUE) from argv in place. Returns 0, -ENOMEM, or
- * -EINVAL with one line per fault in `faults`: "file:line:column: section.key: reason (did you mean …?)" or "command
- * line: -option: reason". Switching on what this build lacks ([kafka] listen = true, …) is a fault. With -help or
- * -version it reads only the command line.
+ * validates the whole; with -check, also whether this host suits it (config_host.c), in a process with one thread.
+ * Wipes secrets (-cstoken VALUE and -cstoken=VALUE) from argv in place. Returns 0 with any warnings in `faults`,
+ * -ENOMEM, or -EINVAL with one line per fault and warning in `faults`: "file:line:column: section.key: reason (did you
+ * mean …?)" or "command line: -option: reason"; a warning has "warning: " after the location. Switching on what this
+ * build lacks ([kafka] listen = true, …) is a fault. With -help or -version it reads only the command line.
  */
 warn_unused int config_load(int argc, char **argv, config_filter_validator validate_filter, struct buffer *faults,
 			    struct config **config);
@@ -182,6 +188,13 @@ warn_unused int config_load(int argc, char **argv, config_filter_validator valid
 warn_unused int config_load_text(const char *text, size_t size, const char *name,
 				 config_filter_validator validate_filter, struct buffer *faults,
 				 struct config **config);
+/*
+ * As config_load_text, for a client on the daemon's host, whose user may read less than the daemon: only files that
+ * [redis] names are read, and checks across keys are the daemon's. The first of these files that the user cannot read
+ * is no fault: its secret stays empty, and config->unread tells which and why.
+ */
+warn_unused int config_load_text_for_client(const char *text, size_t size, const char *name, struct buffer *faults,
+					    struct config **config);
 void config_free(struct config *config); /* overwrites secrets first */
 
 /* Whether to capture on an interface in promiscuous mode, which is the default. Entries may have any of its names. */

@@ -10,6 +10,7 @@
 #include "config/config_loader.h"
 #include "config/config_secret.h"
 #include "config/config_value.h"
+#include "config/unit_file.h"
 
 static const struct config_row *row_of(const char *section, const char *key)
 {
@@ -55,6 +56,8 @@ static void check_local(struct config_loader *loader)
 		config_row_fault(loader, writelocal, "needs -destdir, or localdir in the configuration file");
 		return;
 	}
+	if (stat(path, &st) < 0 && errno == ENOENT && loader->unit && unit_file_makes(loader->unit, path))
+		return;
 	if (stat(path, &st) < 0)
 		reason = strerror(errno);
 	else if (!S_ISDIR(st.st_mode))
@@ -132,7 +135,7 @@ static void check_keys(struct config_loader *loader)
 {
 	const struct config *config = loader->config;
 
-	if (config->requests.key_count && *config->redis.stream && !config->redis.stream_max_age_ns)
+	if (config->requests.keyring && *config->redis.stream && !config->redis.stream_max_age_ns)
 		config_row_fault(loader, row_of("redis", "stream_max_age"),
 				 "must limit the age of signed requests (requests.keys_file)");
 }
@@ -165,13 +168,16 @@ static void check_files(struct config_loader *loader)
 		const char *path;
 
 		if (row->type != CONFIG_FILE || row->offset == CONFIG_NO_FIELD || !config_origin_of(loader, row)->on ||
-		    is_secret_file(row))
+		    is_secret_file(row) ||
+		    (loader->for_client && (!row->section || strcmp(row->section, "redis") != 0)))
 			continue;
 		path = config_value_text(row, loader->config);
-		if (*path && access(path, R_OK) < 0)
-			config_row_fault(loader, row, "%s: %s", path, strerror(errno));
-		else if (*path && !strcmp(row->key, "key_file") && config_secret_check_mode(path, &err) < 0)
-			config_row_fault(loader, row, "%s", err.text);
+		if (*path && access(path, R_OK) < 0) {
+			error_set(&err, -errno, "%s: %s", path, strerror(errno));
+			config_file_fault(loader, row, err.text);
+		} else if (*path && !strcmp(row->key, "key_file") && config_secret_check_mode(path, &err) < 0) {
+			config_file_fault(loader, row, err.text);
+		}
 	}
 }
 
@@ -248,4 +254,9 @@ void config_check(struct config_loader *loader)
 	check_inputs(loader);
 	check_keys(loader);
 	check_group(loader);
+}
+
+void config_check_for_client(struct config_loader *loader)
+{
+	check_files(loader);
 }

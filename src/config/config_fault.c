@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Faults, up to a cap, sorted by location, each with the location in front. */
+/* Faults and warnings, up to a cap, sorted by location, each with the location in front. */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "config/config_loader.h"
@@ -20,7 +21,8 @@ static int print_location(struct buffer *line, const struct config_loader *loade
 	return buffer_printf(line, "%s: ", loader->file);
 }
 
-static void add_fault(struct config_loader *loader, struct config_origin origin, const char *subject, const char *text)
+static void add_fault(struct config_loader *loader, struct config_origin origin, const char *subject, const char *text,
+		      bool warning)
 {
 	struct buffer line = BUFFER_INIT(64 * 1024);
 
@@ -28,12 +30,13 @@ static void add_fault(struct config_loader *loader, struct config_origin origin,
 		loader->faults_dropped++;
 		return;
 	}
-	if (print_location(&line, loader, origin) < 0 || (subject && buffer_printf(&line, "%s: ", subject) < 0) ||
-	    buffer_printf(&line, "%s\n", text) < 0) {
+	if (print_location(&line, loader, origin) < 0 || (warning && buffer_append_string(&line, "warning: ") < 0) ||
+	    (subject && buffer_printf(&line, "%s: ", subject) < 0) || buffer_printf(&line, "%s\n", text) < 0) {
 		buffer_deinit(&line);
 		loader->out_of_memory = true;
 		return;
 	}
+	loader->warning_count += warning;
 	loader->faults[loader->fault_count++] = (struct config_fault){.origin = origin, .line = line.data};
 }
 
@@ -45,23 +48,52 @@ void config_fault(struct config_loader *loader, struct config_origin origin, con
 	va_start(args, fmt);
 	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
-	add_fault(loader, origin, subject, text);
+	add_fault(loader, origin, subject, text, false);
 }
 
-void config_row_fault(struct config_loader *loader, const struct config_row *row, const char *fmt, ...)
+static void add_row_fault(struct config_loader *loader, const struct config_row *row, const char *text, bool warning)
 {
-	struct config_origin origin = *config_origin_of(loader, row);
-	char subject[SUBJECT_SIZE], text[2048];
-	va_list args;
+	const struct config_origin origin = *config_origin_of(loader, row);
+	char subject[SUBJECT_SIZE];
 
 	if (origin.layer == CONFIG_LAYER_COMMAND_LINE || !row->section)
 		snprintf(subject, sizeof(subject), "-%s", row->option);
 	else
 		snprintf(subject, sizeof(subject), "%s.%s", row->section, row->key);
+	add_fault(loader, origin, subject, text, warning);
+}
+
+void config_row_fault(struct config_loader *loader, const struct config_row *row, const char *fmt, ...)
+{
+	char text[2048];
+	va_list args;
+
 	va_start(args, fmt);
 	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
-	add_fault(loader, origin, subject, text);
+	add_row_fault(loader, row, text, false);
+}
+
+void config_row_warning(struct config_loader *loader, const struct config_row *row, const char *fmt, ...)
+{
+	char text[2048];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	add_row_fault(loader, row, text, true);
+}
+
+void config_file_fault(struct config_loader *loader, const struct config_row *row, const char *reason)
+{
+	if (!loader->for_client)
+		config_row_fault(loader, row, "%s", reason);
+	else if (!loader->config->unread &&
+		 asprintf(&loader->config->unread, "%s.%s: %s", row->section, row->key, reason) < 0) {
+		loader->config->unread = NULL;
+		loader->out_of_memory = true;
+	}
 }
 
 /* The command line first, then the file from top to bottom, then faults without a location. */

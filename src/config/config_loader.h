@@ -26,6 +26,9 @@ struct config_fault {
 	char *line;
 };
 
+struct unit_file;
+struct user_access;
+
 struct config_loader {
 	config_filter_validator validate_filter; /* NULL: filters are not checked */
 	struct config *config;
@@ -40,9 +43,12 @@ struct config_loader {
 
 	struct config_fault faults[CONFIG_FAULTS_MAX];
 	size_t fault_count;
+	size_t warning_count;  /* of these, warnings: they refuse nothing */
 	size_t faults_dropped; /* faults beyond the cap */
 	bool unreadable;       /* the file is; checks for missing values are skipped */
 	bool out_of_memory;
+	struct unit_file *unit; /* -check: the one that runs this configuration, and not for this process; NULL: none */
+	bool for_client;	/* see config_load_text_for_client */
 };
 
 /* The steps. They add faults to the loader. */
@@ -51,6 +57,15 @@ void config_read_file(struct config_loader *loader);				 /* config_file.c; loade
 void config_read_text(struct config_loader *loader, const char *text, size_t size);
 void config_read_secrets(struct config_loader *loader); /* config_secret.c */
 void config_check(struct config_loader *loader);	/* config_check.c */
+void config_check_for_client(struct config_loader *loader);
+
+/* A file that the row names cannot be used: a fault or, for a client, config->unread. */
+void config_file_fault(struct config_loader *loader, const struct config_row *row, const char *reason);
+
+/* -check only: with -user, goes on as that user; else looks for the unit that will run the file. */
+void config_host_prepare(struct config_loader *loader); /* config_host.c */
+/* -check only: warnings about what this host, and the daemon's user on it, will make of the configuration. */
+void config_host_check(struct config_loader *loader);
 
 /*
  * Checks a value and, unless a stronger layer has set the row already, stores it in `base` (the configuration, or one
@@ -68,7 +83,9 @@ void config_fault(struct config_loader *loader, struct config_origin origin, con
 /* With the location and the name by which the row's value was given. */
 void config_row_fault(struct config_loader *loader, const struct config_row *row, const char *fmt, ...)
 	printf_like(3, 4);
-/* Appends the faults to `out`, sorted by location. */
+void config_row_warning(struct config_loader *loader, const struct config_row *row, const char *fmt, ...)
+	printf_like(3, 4);
+/* Appends faults and warnings to `out`, sorted by location. */
 void config_faults_print(struct config_loader *loader, struct buffer *out);
 void config_faults_deinit(struct config_loader *loader);
 

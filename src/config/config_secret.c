@@ -12,9 +12,11 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "config/config_keyring.h"
 #include "config/config_keys.h"
 #include "config/config_loader.h"
 #include "config/config_value.h"
+#include "config/unit_file.h"
 
 static int check_mode(const char *path, mode_t mode, struct error *err)
 {
@@ -98,7 +100,7 @@ static void take_secret(struct config_loader *loader, const struct config_row *s
 	if (!*path)
 		; /* reported already: the key itself is invalid */
 	else if (config_secret_read(path, content, &err) < 0)
-		config_row_fault(loader, named_by, "%s", err.text);
+		config_file_fault(loader, named_by, err.text);
 	else if (secret->validate && (objection = secret->validate(content)))
 		config_row_fault(loader, named_by, "%s: its content %s", path, objection);
 	else if (config_value_set_text(secret, loader->config, content) < 0)
@@ -108,8 +110,7 @@ static void take_secret(struct config_loader *loader, const struct config_row *s
 	free(content);
 }
 
-/* "" if there is none. */
-static const char *find_credential(const char *section, const char *key, char path[static PATH_MAX])
+const char *config_secret_credential(const char *section, const char *key, char path[static PATH_MAX])
 {
 	const char *directory = getenv("CREDENTIALS_DIRECTORY");
 	const int size = directory && *directory ? snprintf(path, PATH_MAX, "%s/%s.%s", directory, section, key) : 0;
@@ -117,12 +118,19 @@ static const char *find_credential(const char *section, const char *key, char pa
 	return size > 0 && size < PATH_MAX && access(path, F_OK) == 0 ? path : "";
 }
 
+/* One that the unit will get counts as given even if its file cannot be read here. */
 static void take_credential(struct config_loader *loader, const struct config_row *secret)
 {
 	char path[PATH_MAX];
+	const struct unit_credential *planned =
+		loader->unit ? unit_file_credential(loader->unit, secret->section, secret->key) : NULL;
 
-	if (*find_credential(secret->section, secret->key, path))
+	if (*config_secret_credential(secret->section, secret->key, path))
 		take_secret(loader, secret, secret, path);
+	else if (planned && *planned->path)
+		take_secret(loader, secret, secret, planned->path);
+	else if (planned)
+		config_origin_of(loader, secret)->on = true;
 }
 
 static void read_one(struct config_loader *loader, const struct config_row *secret)
@@ -135,7 +143,7 @@ static void read_one(struct config_loader *loader, const struct config_row *secr
 		config_row_fault(loader, file, "conflicts with %s; set only one of them", secret->key);
 		return;
 	}
-	if (secret->offset == CONFIG_NO_FIELD ||
+	if (secret->offset == CONFIG_NO_FIELD || (loader->for_client && strcmp(secret->section, "redis") != 0) ||
 	    (value_from->on && (!file_from || value_from->layer >= file_from->layer)))
 		return;
 	if (file_from && file_from->on)
@@ -149,22 +157,31 @@ static void read_keys(struct config_loader *loader)
 	const struct config_row *row = config_row_find("requests", "keys_file");
 	struct config_requests *requests = &loader->config->requests;
 	char room[PATH_MAX];
-	const char *path = *requests->keys_file ? requests->keys_file : find_credential("requests", "keys", room);
+	const char *path =
+		*requests->keys_file ? requests->keys_file : config_secret_credential("requests", "keys", room);
+	const struct unit_credential *planned =
+		loader->unit && !*path ? unit_file_credential(loader->unit, "requests", "keys") : NULL;
+	path = planned ? planned->path : path;
+	struct config_key *keys;
+	size_t count;
 	struct error err;
 
 	if (!*path)
 		return;
 	config_origin_of(loader, row)->on = true;
-	const int r = config_keys_read(path, &requests->keys, &requests->key_count, &err);
+	const int r = config_keys_read(path, &keys, &count, &err);
 	if (r == -ENOMEM)
 		loader->out_of_memory = true;
 	else if (r < 0)
 		config_row_fault(loader, row, "%s", err.text);
+	else if (!(requests->keyring = config_keyring_new(path, keys, count)))
+		loader->out_of_memory = true;
 }
 
 void config_read_secrets(struct config_loader *loader)
 {
-	read_keys(loader);
+	if (!loader->for_client)
+		read_keys(loader);
 	for (size_t i = 0; i < config_row_count; i++)
 		if (config_rows[i].type == CONFIG_SECRET)
 			read_one(loader, &config_rows[i]);

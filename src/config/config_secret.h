@@ -2,6 +2,8 @@
 /* Files that hold a secret. */
 #pragma once
 
+#include <limits.h>
+
 #include "base/cleanup.h"
 #include "base/error.h"
 
@@ -19,6 +21,9 @@ warn_unused int config_secret_read(const char *path, char *secret, struct error 
 /* The same while the daemon runs: the text must also be valid for this row. */
 warn_unused int config_secret_read_again(const struct config_row *row, const char *path, char *secret,
 					 struct error *err);
+
+/* Fills `path` with that of the systemd credential "section.key". Returns it, or "" if there is none. */
+const char *config_secret_credential(const char *section, const char *key, char path[static PATH_MAX]);
 
 /* Whether only the owner and the group may read or write the file. 0, or -EINVAL with `err`. */
 warn_unused int config_secret_check_mode(const char *path, struct error *err);

@@ -52,7 +52,8 @@ static const char *const headers_only[] = {"headers", NULL};
 	 .fallback_text = "all",                                                                                       \
 	 FIELD(member.interfaces),                                                                                     \
 	 .validate = config_rule_interface,                                                                            \
-	 .help = "interfaces that a request may capture on; \"any\" then means those of them that are up"},            \
+	 .help = "interfaces that a request may capture on, by any of their names; \"any\" then means those of them "  \
+		 "that are up"},                                                                                       \
 		{section,                                                                                              \
 		 "filter",                                                                                             \
 		 NULL,                                                                                                 \
@@ -125,7 +126,13 @@ const struct config_row config_rows[] = {
 	 .type = CONFIG_BOOL,
 	 .fallback = "false",
 	 FIELD(check),
-	 .help = "validate the configuration and exit"},
+	 .help = "validate the configuration, warn of what does not suit this host, and exit"},
+	{.option = "user",
+	 .argument = "NAME",
+	 .type = CONFIG_STRING,
+	 .fallback = "",
+	 FIELD(user),
+	 .help = "with -check: judge files as this user, not as the unit's"},
 	{.option = "version",
 	 .type = CONFIG_BOOL,
 	 .fallback = "false",
@@ -167,9 +174,17 @@ const struct config_row config_rows[] = {
 	 .help = "largest number of captures running at once, a merged one being one; more are refused, not queued"},
 	{"limits", "memory", NULL, "SIZE", CONFIG_BYTES, MIB, TIB, .fallback = "256MiB", FIELD(limits.memory_bytes),
 	 .help = "memory for captured packets until they are delivered"},
-	{"limits", "rings", NULL, "SIZE", CONFIG_BYTES, MIB, TIB, .fallback = "1GiB", FIELD(limits.rings_bytes),
-	 .help = "memory for the packet rings of interfaces that are not recorded, at most a quarter of the machine's; "
-		 "the more interfaces, the smaller their rings"},
+	{"limits", "ring_memory", NULL, "SIZE", CONFIG_BYTES, 0, TIB, .fallback = "0", FIELD(limits.ring_memory_bytes),
+	 .help = "memory for the packet rings of interfaces that are not recorded; the more interfaces, the smaller "
+		 "their rings; 0: a quarter of what is available at start, at most 1GiB"},
+	{"limits", "ring_reserve", NULL, "SIZE", CONFIG_BYTES, 0, TIB, .fallback = "0",
+	 FIELD(limits.ring_reserve_bytes),
+	 .help = "memory of this host that rings leave alone; a ring that would take it is smaller or refused; 0: a "
+		 "tenth of the host's, at least 256MiB"},
+	{"limits", "oom_score_adj", NULL, "COUNT", CONFIG_COUNT, 0, 1000, .fallback = "1000",
+	 FIELD(limits.oom_score_adj),
+	 .help = "how readily the kernel ends the daemon when the host runs out of memory; 1000: before anything else; "
+		 "0: as it was started"},
 	{"limits", "warm_memory", NULL, "SIZE", CONFIG_BYTES, 0, TIB, .fallback = "64MiB",
 	 FIELD(limits.warm_memory_bytes),
 	 .help = "unused memory kept ready for packets: up to 64MiB, what captures leave behind, freed 30 seconds "

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CONFIG_ROWS_MAX 192
+#define CONFIG_ROWS_MAX 200
 
 enum config_type {
 	CONFIG_BOOL,	 /* bool */

@@ -16,6 +16,7 @@
 #include <sys/resource.h>
 
 #include "base/clock.h"
+#include "base/link_table.h"
 #include "base/log.h"
 #include "base/own_traffic.h"
 #include "base/quantity.h"
@@ -24,6 +25,7 @@
 #include "config/config.h"
 #include "daemon/alert_setup.h"
 #include "daemon/api_setup.h"
+#include "daemon/memory_check.h"
 #include "daemon/redis_setup.h"
 #include "daemon/secrets.h"
 #include "daemon/signals.h"
@@ -157,8 +159,8 @@ static void log_status(void *ctx)
 			   log_uint("captures", interface->consumers), log_uint("packets", interface->packets),
 			   log_uint("dropped", interface->dropped),
 			   log_num("reach_s", (double)interface->reach_ns / NS_PER_S),
-			   log_uint("held_bytes", interface->held_bytes),
-			   log_uint("ring_bytes", interface->ring_bytes));
+			   log_uint("held_bytes", interface->held_bytes), log_uint("ring_bytes", interface->ring_bytes),
+			   log_uint("asked_bytes", interface->asked_bytes));
 	}
 	log_notice("status", log_uint("captures", jobs.running), log_uint("delivering", jobs.delivering),
 		   log_uint("elsewhere", jobs.elsewhere), log_uint("memory_bytes", engine_memory_used(daemon->engine)));
@@ -279,12 +281,18 @@ static struct node_redis read_redis_status(const void *ctx)
 static int start_capturing(struct daemon *daemon, struct error *err)
 {
 	const struct engine_options options = {.memory_bytes = daemon->config->limits.memory_bytes,
-					       .rings_bytes = daemon->config->limits.rings_bytes,
+					       .ring_memory_bytes = daemon->config->limits.ring_memory_bytes,
+					       .ring_reserve_bytes = daemon->config->limits.ring_reserve_bytes,
 					       .slabs = daemon->slabs};
-	struct error no_permission;
+	struct error no_permission, warning;
+	int r = link_table_start();
 
+	if (r < 0)
+		return error_set(err, r, "listing the network interfaces: %s", strerror(-r));
 	if (engine_may_capture(&no_permission) < 0)
 		log_error("cannot-capture", log_str("error", no_permission.text));
+	if (memory_check_host(daemon->config, &warning))
+		log_warning("memory-exceeds-host", log_str("warning", warning.text));
 	daemon->engine = engine_new(daemon->loop, &options, err);
 	if (!daemon->engine)
 		return -EAGAIN;
@@ -300,7 +308,7 @@ static int start_capturing(struct daemon *daemon, struct error *err)
 		err);
 	if (!daemon->jobs)
 		return -ENOMEM;
-	const int r = alert_setup_init(&daemon->alerts, daemon->loop, daemon->config, daemon->jobs, err);
+	r = alert_setup_init(&daemon->alerts, daemon->loop, daemon->config, daemon->jobs, err);
 	if (r < 0)
 		return r;
 	daemon->status = node_status_new(&(struct node_status_options){
@@ -332,6 +340,7 @@ static int start_recorders(struct daemon *daemon, struct error *err)
 			.interface = interface,
 			.promiscuous = config_wants_promiscuous(config, interface),
 			.memory_bytes = config->history.memory_bytes,
+			.claims = (unsigned)(config->history.interfaces.count - i),
 			.max_age_ns = config->history.keep_ns,
 			.bpf = config->history.filter,
 			.snaplen = (uint32_t)snaplen,
@@ -425,6 +434,7 @@ static void deinit(struct daemon *daemon)
 	jobs_free(daemon->jobs);
 	deliveries_free(daemon->deliveries);
 	engine_free(daemon->engine);
+	link_table_stop();
 	redis_setup_deinit(&daemon->redis);
 	event_bus_free(daemon->bus);
 	secrets_deinit(&daemon->secrets);
@@ -476,6 +486,7 @@ int daemon_run(const struct config *config, struct error *err)
 	const int priority = (int)config->syslog.priority;
 
 	log_open_syslog(priority & LOG_FACMASK, config->syslog.tag);
+	memory_raise_oom_score(config->limits.oom_score_adj);
 	forbid_core_dumps();
 	allow_all_files();
 	signal(SIGPIPE, SIG_IGN);

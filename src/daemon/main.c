@@ -11,6 +11,7 @@
 #include "bpf/filter.h"
 #include "config/config.h"
 #include "daemon/daemon.h"
+#include "daemon/memory_check.h"
 
 enum { EXIT_BAD_USAGE = 2 };
 
@@ -35,6 +36,15 @@ static int flushed(int failed)
 	return EXIT_FAILURE;
 }
 
+static int check(const struct config *config)
+{
+	struct error warning;
+
+	if (memory_check_host(config, &warning))
+		fprintf(stderr, "pcapdaemon: warning: %s\n", warning.text);
+	return puts("configuration is valid") < 0;
+}
+
 static int run(const struct config *config)
 {
 	struct error error;
@@ -44,7 +54,7 @@ static int run(const struct config *config)
 	if (config->version)
 		return flushed(puts("pcapdaemon " PCAPDAEMON_VERSION) < 0);
 	if (config->check)
-		return flushed(puts("configuration is valid") < 0);
+		return flushed(check(config));
 	if (daemon_run(config, &error) == 0)
 		return EXIT_SUCCESS;
 	log_error("failed", log_str("error", error.text));
@@ -59,8 +69,9 @@ int main(int argc, char **argv)
 	standard_fds_reserve();
 	int r = config_load(argc, argv, filter_check, &faults, &config);
 
-	if (r < 0)
-		fprintf(stderr, "%s", faults.size ? buffer_text(&faults) : "out of memory\n");
+	if (r < 0 && !faults.size)
+		fprintf(stderr, "out of memory\n");
+	fputs(buffer_text(&faults), stderr); /* faults and warnings */
 	buffer_deinit(&faults);
 	if (r < 0)
 		return EXIT_BAD_USAGE;

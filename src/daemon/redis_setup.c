@@ -218,6 +218,8 @@ struct node_redis redis_setup_status(const struct redis_setup *setup)
 {
 	const struct redis_clock_offset clock =
 		setup->clock ? redis_clock_offset(setup->clock) : (struct redis_clock_offset){0};
+	const struct redis_stream_counts stream =
+		setup->stream ? redis_stream_counts(setup->stream) : (struct redis_stream_counts){0};
 
 	return (struct node_redis){
 		.wanted = setup->config->redis.listen && setup->config->redis.configured,
@@ -228,6 +230,10 @@ struct node_redis redis_setup_status(const struct redis_setup *setup)
 		.clock_known = clock.known,
 		.clock_offset_ns = clock.offset_ns,
 		.clock_uncertainty_ns = clock.uncertainty_ns,
+		.stream_wanted = setup->stream,
+		.stream_running = stream.taken,
+		.stream_waiting = stream.put_off,
+		.stream_pauses = stream.pauses,
 	};
 }
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A file that was overridden by a value from the command line is not followed: what it holds is not in use. */
+/* A file or systemd credential that was overridden by a value from the command line is not followed: what it holds is
+ * not in use. */
 #include "daemon/secrets.h"
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,10 +48,13 @@ int secrets_init(struct secrets *secrets, const struct config *config)
 
 	*secrets = (struct secrets){0};
 	for (size_t i = 0; i < sizeof(sources) / sizeof(*sources); i++) {
-		const char *file = is_source(sources[i].file, sources[i].value) ? sources[i].file : NULL;
+		char room[PATH_MAX];
+		const char *path = *sources[i].file
+					   ? sources[i].file
+					   : config_secret_credential(sources[i].section, sources[i].key, room);
 
-		*sources[i].secret = secret_new(sources[i].value, file, read_row,
-						config_row_find(sources[i].section, sources[i].key));
+		*sources[i].secret = secret_new(sources[i].value, is_source(path, sources[i].value) ? path : NULL,
+						read_row, config_row_find(sources[i].section, sources[i].key));
 		if (!*sources[i].secret)
 			return -ENOMEM;
 	}

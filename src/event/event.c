@@ -112,6 +112,7 @@ static json_t *window_json(const struct event *event)
 	put_time(&window, "from", event->window.from_ns);
 	put_time(&window, "to", event->window.to_ns);
 	put_time(&window, "asked_from", event->window.asked_from_ns);
+	put_time(&window, "asked_to", event->window.asked_to_ns);
 	put(&window, "complete", json_boolean(event->window.complete));
 	return finish(&window);
 }
@@ -123,6 +124,8 @@ static json_t *lost_json(const struct event *event)
 	put_number(&lost, "kernel", event->lost.kernel);
 	put_number(&lost, "evicted", event->lost.evicted);
 	put_number(&lost, "memory", event->lost.memory);
+	if (event->lost.at_least)
+		put(&lost, "at_least", json_true());
 	return finish(&lost);
 }
 
@@ -130,6 +133,40 @@ static void put_positive(struct writer *writer, const char *key, uint64_t number
 {
 	if (number)
 		put_number(writer, key, number);
+}
+
+/* Whole seconds as an integer. */
+static void put_seconds(struct writer *writer, const char *key, uint64_t ns)
+{
+	if (ns && ns % NS_PER_S == 0)
+		put_number(writer, key, ns / NS_PER_S);
+	else if (ns)
+		put(writer, key, json_real((double)ns / NS_PER_S));
+}
+
+static void put_limits(struct writer *writer, const struct event_limits *limits)
+{
+	struct writer inner = {.object = json_object()};
+
+	put_positive(&inner, "packets", limits->packets);
+	put_positive(&inner, "bytes", limits->bytes);
+	put_positive(&inner, "snap", limits->snap);
+	put_seconds(&inner, "duration", limits->duration_ns);
+	put_seconds(&inner, "idle", limits->idle_ns);
+	json_t *object = finish(&inner);
+	if (!object || json_object_size(object))
+		put(writer, "limits", object);
+	else
+		json_decref(object);
+}
+
+static json_t *limit_json(const struct event *event)
+{
+	struct writer limit = {.object = json_object()};
+
+	put_text(&limit, "key", event->limit_key);
+	put_number(&limit, "value", event->limit);
+	return finish(&limit);
 }
 
 static json_t *nic_json(const struct event *event)
@@ -203,6 +240,12 @@ static void put_counted(struct writer *writer, const struct event *event)
 	put_time(writer, "last", event->last_ns);
 	put(writer, "window", window_json(event));
 	put(writer, "lost", lost_json(event));
+	put_number(writer, "seen", event->seen);
+	put_text(writer, "ended_by", event->ended_by);
+	if (event->limit_key)
+		put(writer, "limit", limit_json(event));
+	put_text(writer, "interface_state", event->interface_state);
+	put_text(writer, "hint", event->hint);
 	put_positive(writer, "odd_stamps", event->odd_stamps);
 	if (event->nic.rx_dropped || event->nic.rx_missed_errors || event->nic.queue_drops)
 		put(writer, "nic", nic_json(event));
@@ -225,6 +268,9 @@ char *event_json(const struct event *event)
 	put_text(&writer, "origin", event->origin);
 	put_text(&writer, "key", event->key);
 	put_text(&writer, "rule", event->rule);
+	put_text(&writer, "filter", event->filter);
+	put_text(&writer, "inner", event->inner);
+	put_limits(&writer, &event->limits);
 	put_text(&writer, "reason", event->reason);
 	put_positive(&writer, "count", event->count);
 	put_text(&writer, "field", event->field);

@@ -23,6 +23,14 @@ enum event_kind {
 
 const char *event_kind_name(enum event_kind kind); /* "accepted" … */
 
+#define EVENT_FILTER_MAX 512 /* bytes of a filter in an event; a longer one is cut, with "..." */
+
+/* What ends a request's captures. */
+struct event_limits {
+	uint64_t packets, bytes, snap; /* 0: none was set */
+	uint64_t duration_ns, idle_ns; /* 0: none */
+};
+
 struct event_destination {
 	const char *name;
 	bool ok;
@@ -45,31 +53,41 @@ struct event {
 	const char *id;	     /* the request's; (*) */
 	const char *capture; /* the capture's own id; (*) */
 	const char *node;
-	const char *interface;	 /* (*) */
-	uint64_t time_ns;	 /* real time */
-	const char *reason;	 /* (*) for `rejected`: the refusal's text */
-	const char *field;	 /* (*) for `rejected`: the field at fault */
-	int code;		 /* for `rejected`: a negative errno for callers in this process; not in the JSON */
-	const char *origin;	 /* (*) where the request came from */
-	const char *key;	 /* (*) that signed the request */
-	const char *rule;	 /* (*) the alert rule that made the request */
-	bool broad;		 /* the request may have reached other nodes as well; not in the JSON */
-	bool suppressed;	 /* not to be published (event_gate.h): only for this process; not in the JSON */
-	uint64_t count;		 /* for `suppressed`: how many events it stands for */
-	bool duplicate;		 /* (*) a repeated answer; the request did not run again */
-	const char *folded_into; /* (*) the id of the running request that this one repeats and was folded into */
-	uint64_t until_ns;	 /* (*) real time at which that one now ends */
-	bool counted;		 /* packets, bytes, window and lost are valid */
+	const char *interface;	    /* (*) */
+	uint64_t time_ns;	    /* real time */
+	const char *reason;	    /* (*) for `rejected`: the refusal's text */
+	const char *field;	    /* (*) for `rejected`: the field at fault */
+	int code;		    /* for `rejected`: a negative errno for callers in this process; not in the JSON */
+	const char *origin;	    /* (*) where the request came from */
+	const char *key;	    /* (*) that signed the request */
+	const char *rule;	    /* (*) the alert rule that made the request */
+	const char *filter;	    /* (*) what packets must match, for people */
+	const char *inner;	    /* (*) what the packet in a tunnel must match */
+	struct event_limits limits; /* (*) each, and all of it */
+	bool broad;		    /* the request may have reached other nodes as well; not in the JSON */
+	bool suppressed;	    /* not to be published (event_gate.h): only for this process; not in the JSON */
+	uint64_t count;		    /* for `suppressed`: how many events it stands for */
+	bool duplicate;		    /* (*) a repeated answer; the request did not run again */
+	const char *folded_into;    /* (*) the id of the running request that this one repeats and was folded into */
+	uint64_t until_ns;	    /* (*) real time at which that one now ends */
+	bool counted;		    /* packets, bytes, window, lost and seen are valid */
 	uint64_t packets, bytes;
 	uint64_t first_ns, last_ns; /* real time of first and last packet; (*) */
 	struct {
-		uint64_t from_ns, to_ns, asked_from_ns; /* real time; (*) */
+		uint64_t from_ns, to_ns, asked_from_ns, asked_to_ns; /* real time; (*) */
 		bool complete;
 	} window;
 	struct {
 		uint64_t kernel, evicted, memory; /* packets */
+		bool at_least;			  /* (*) memory ran out, and nothing was counted from then on */
 	} lost;
-	uint64_t odd_stamps; /* packets whose stamps do not fit their arrival; (*) */
+	uint64_t seen;		     /* packets that passed while it ran, wanted or not */
+	const char *ended_by;	     /* (*) what ended it, if the reason is "empty" */
+	const char *limit_key;	     /* (*) the limit of the configuration that ended it before its time */
+	uint64_t limit;		     /* its value: packets or bytes */
+	const char *interface_state; /* (*) of an empty capture's interface, at the end */
+	const char *hint;	     /* (*) why the capture is empty */
+	uint64_t odd_stamps;	     /* packets whose stamps do not fit their arrival; (*) */
 	struct {
 		uint64_t rx_dropped, rx_missed_errors, queue_drops; /* packets; (*) each, and all of it */
 	} nic;

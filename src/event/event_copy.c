@@ -7,11 +7,16 @@
 #include "base/container_of.h"
 
 static const size_t event_strings[] = {
-	offsetof(struct event, id),	   offsetof(struct event, capture), offsetof(struct event, node),
-	offsetof(struct event, interface), offsetof(struct event, reason),  offsetof(struct event, field),
-	offsetof(struct event, origin),	   offsetof(struct event, file),    offsetof(struct event, tags),
-	offsetof(struct event, customer),  offsetof(struct event, alertid), offsetof(struct event, folded_into),
-	offsetof(struct event, key),	   offsetof(struct event, rule),
+	offsetof(struct event, id),	   offsetof(struct event, capture),
+	offsetof(struct event, node),	   offsetof(struct event, interface),
+	offsetof(struct event, reason),	   offsetof(struct event, field),
+	offsetof(struct event, origin),	   offsetof(struct event, file),
+	offsetof(struct event, tags),	   offsetof(struct event, customer),
+	offsetof(struct event, alertid),   offsetof(struct event, folded_into),
+	offsetof(struct event, key),	   offsetof(struct event, ended_by),
+	offsetof(struct event, limit_key), offsetof(struct event, interface_state),
+	offsetof(struct event, hint),	   offsetof(struct event, filter),
+	offsetof(struct event, inner),	   offsetof(struct event, rule),
 };
 
 static const size_t destination_strings[] = {

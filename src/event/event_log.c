@@ -100,8 +100,10 @@ static void write_line(const struct event *event, uint64_t suppressed)
 	       log_str("from", time_text(event->counted, event->window.from_ns, from)),
 	       log_str("to", time_text(event->counted, event->window.to_ns, to)),
 	       log_str("asked_from", time_text(incomplete, event->window.asked_from_ns, asked_from)),
-	       log_str("complete", incomplete ? "false" : NULL), log_str("file", event->file),
-	       log_str("destinations", list_destinations(&delivered, event, true)),
+	       log_str("complete", incomplete ? "false" : NULL), log_str("ended_by", event->ended_by),
+	       log_str("limit", event->limit_key), count_field(event, "seen", event->seen),
+	       log_str("interface_state", event->interface_state), log_str("hint", event->hint),
+	       log_str("file", event->file), log_str("destinations", list_destinations(&delivered, event, true)),
 	       log_str("errors", list_destinations(&errors, event, false)),
 	       optional_field(suppressed > 0, "suppressed", suppressed));
 }

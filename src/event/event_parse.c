@@ -34,6 +34,24 @@ static uint64_t time_of(const json_t *object, const char *key)
 	return text && clock_parse(text, &realtime_ns) == 0 ? realtime_ns : 0;
 }
 
+static uint64_t duration_of(const json_t *object, const char *key)
+{
+	const double seconds = json_number_value(json_object_get(object, key));
+
+	return seconds > 0 && seconds < 1e9 ? (uint64_t)(seconds * NS_PER_S + 0.5) : 0;
+}
+
+static struct event_limits limits_of(const json_t *object)
+{
+	return (struct event_limits){
+		.packets = number_of(object, "packets"),
+		.bytes = number_of(object, "bytes"),
+		.snap = number_of(object, "snap"),
+		.duration_ns = duration_of(object, "duration"),
+		.idle_ns = duration_of(object, "idle"),
+	};
+}
+
 static const char *text_of(const json_t *object, const char *key)
 {
 	return json_string_value(json_object_get(object, key));
@@ -62,10 +80,18 @@ static void read_counts(const json_t *object, struct event *event)
 	event->window.from_ns = time_of(window, "from");
 	event->window.to_ns = time_of(window, "to");
 	event->window.asked_from_ns = time_of(window, "asked_from");
+	event->window.asked_to_ns = time_of(window, "asked_to");
 	event->window.complete = json_is_true(json_object_get(window, "complete"));
 	event->lost.kernel = number_of(lost, "kernel");
 	event->lost.evicted = number_of(lost, "evicted");
 	event->lost.memory = number_of(lost, "memory");
+	event->lost.at_least = json_is_true(json_object_get(lost, "at_least"));
+	event->seen = number_of(object, "seen");
+	event->ended_by = text_of(object, "ended_by");
+	event->limit_key = text_of(json_object_get(object, "limit"), "key");
+	event->limit = number_of(json_object_get(object, "limit"), "value");
+	event->interface_state = text_of(object, "interface_state");
+	event->hint = text_of(object, "hint");
 	event->odd_stamps = number_of(object, "odd_stamps");
 	event->nic.rx_dropped = number_of(nic, "rx_dropped");
 	event->nic.rx_missed_errors = number_of(nic, "rx_missed_errors");
@@ -134,6 +160,9 @@ struct event *event_parse(const char *json, size_t size)
 	event.origin = text_of(object, "origin");
 	event.key = text_of(object, "key");
 	event.rule = text_of(object, "rule");
+	event.filter = text_of(object, "filter");
+	event.inner = text_of(object, "inner");
+	event.limits = limits_of(json_object_get(object, "limits"));
 	event.folded_into = text_of(object, "folded_into");
 	event.until_ns = time_of(object, "until");
 	read_counts(object, &event);

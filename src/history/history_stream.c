@@ -29,7 +29,7 @@ struct history_stream {
 	struct offload_task arming;
 	struct history_stream_deps deps;
 	struct history_stream_reader reader;
-	struct network_interface device; /* index 0: it is away */
+	struct engine_target target;
 	char *bpf, *inner;
 	char *filter;			 /* with what is required, as text */
 	struct history_stream_spec spec; /* packets and bytes: what remains of the limits */
@@ -42,6 +42,7 @@ struct history_stream {
 	struct packet_interface interface_info;
 	struct consumer_report sums; /* of all pieces, as far as the statistics' comment needs them */
 	char statistics[STATISTICS_COMMENT_SIZE];
+	char name[CAPTURE_FILE_NAME_SIZE];
 	struct error error;
 	const char *field;
 	int result;
@@ -105,7 +106,7 @@ static int open_file(struct history_stream *stream, const struct consumer_report
 					 .interface_count = 1};
 
 	stream->interface_info = (struct packet_interface){
-		.name = stream->device.name,
+		.name = stream->target.name,
 		.filter = stream->filter,
 		.linktype = report->linktype,
 		.snaplen = report->snaplen,
@@ -120,7 +121,10 @@ static int open_file(struct history_stream *stream, const struct consumer_report
 		comments[info.comment_count++] = inner;
 	}
 	host_info_describe(&info);
-	stream->file = capture_pieces_new(CAPTURE_FILE_PCAPNG, &info);
+	const enum capture_file_format format = stream->spec.pcap ? CAPTURE_FILE_PCAP : CAPTURE_FILE_PCAPNG;
+	capture_file_name(stream->name, stream->deps.config->general.node, stream->interface_info.name, report->from_ns,
+			  "history", format);
+	stream->file = capture_pieces_new(format, &info);
 	return stream->file ? 0 : -ENOMEM;
 }
 
@@ -207,9 +211,11 @@ static int start_piece(struct history_stream *stream)
 	const bool limited = spec->bytes && spec->bytes <= HISTORY_STREAM_PIECE_BYTES;
 
 	stream->consumer_spec = (struct consumer_spec){
-		.interface = stream->device.name,
-		.ifindex = stream->device.index,
-		.promiscuous = config_wants_promiscuous(stream->deps.config, stream->device.name),
+		.interface = stream->target.name,
+		.ifindex = stream->target.ifindex,
+		.source = stream->target.source,
+		.former = stream->target.former,
+		.promiscuous = config_wants_promiscuous(stream->deps.config, stream->target.name),
 		.bpf = stream->bpf,
 		.inner = stream->inner,
 		.required = spec->required,
@@ -265,6 +271,11 @@ size_t history_stream_read(struct history_stream *stream, uint8_t *into, size_t 
 	return got;
 }
 
+const char *history_stream_name(const struct history_stream *stream)
+{
+	return stream->name;
+}
+
 enum history_stream_state history_stream_state(const struct history_stream *stream)
 {
 	return stream->state;
@@ -284,7 +295,7 @@ const char *history_stream_error(const struct history_stream *stream, const char
 /* --- start and end --- */
 
 int history_stream_start(const struct history_stream_deps *deps, const struct history_stream_spec *spec,
-			 const struct network_interface *device, struct history_stream_reader reader,
+			 const struct engine_target *target, struct history_stream_reader reader,
 			 struct history_stream **result)
 {
 	struct history_stream *stream = calloc(1, sizeof(*stream));
@@ -296,7 +307,7 @@ int history_stream_start(const struct history_stream_deps *deps, const struct hi
 	stream->spec = *spec;
 	stream->arming.run = run_arming;
 	stream->arming.done = on_arming_done;
-	stream->device = *device;
+	stream->target = *target;
 	stream->bpf = spec->bpf ? strdup(spec->bpf) : NULL;
 	stream->inner = spec->inner ? strdup(spec->inner) : NULL;
 	const bool copied = !spec->bpf == !stream->bpf && !spec->inner == !stream->inner;

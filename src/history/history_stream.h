@@ -12,10 +12,9 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "base/network_interface.h"
+#include "capture/engine.h"
 
 struct config;
-struct engine;
 struct offload;
 struct history_stream;
 
@@ -30,6 +29,7 @@ struct history_stream_spec {
 	uint64_t from_ns, to_ns; /* real time; to_ns at most now */
 	bool from_given;	 /* false: as far back as there is */
 	uint64_t packets, bytes; /* limits; 0: none */
+	bool pcap;		 /* the classic format instead of pcapng */
 };
 
 enum history_stream_state {
@@ -52,16 +52,19 @@ struct history_stream_reader {
 	void *ctx;
 };
 
-/* Copies texts; `device` is what spec->interface means (index 0: it is away). 0 (the state is HISTORY_STREAM_WAITING),
+/* Copies texts; `target` is what spec->interface means. 0 (the state is HISTORY_STREAM_WAITING),
  * -ENOBUFS, -EAGAIN or -ENOMEM. */
 warn_unused int history_stream_start(const struct history_stream_deps *deps, const struct history_stream_spec *spec,
-				     const struct network_interface *device, struct history_stream_reader reader,
+				     const struct engine_target *target, struct history_stream_reader reader,
 				     struct history_stream **stream);
 
 /* The reader gets no more calls; the stream is freed once no thread uses it. */
 void history_stream_free(struct history_stream *stream);
 
 enum history_stream_state history_stream_state(const struct history_stream *stream);
+
+/* A file name like a capture's, with "history" for its id; valid once bytes can be read, as long as the stream. */
+const char *history_stream_name(const struct history_stream *stream);
 
 /* Returns bytes put into `into`; 0: none now, see the state. May start the next piece. */
 size_t history_stream_read(struct history_stream *stream, uint8_t *into, size_t room);

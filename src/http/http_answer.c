@@ -170,7 +170,7 @@ static void release_file(void *ctx)
 	free(file);
 }
 
-static bool set_download_name(struct MHD_Response *response, const char *name)
+bool http_response_set_name(struct MHD_Response *response, const char *name)
 {
 	char value[sizeof("attachment; filename=\"\"") + NAME_MAX_BYTES];
 	char safe[NAME_MAX_BYTES + 1];
@@ -202,7 +202,7 @@ void http_answer_file(struct http_request *request, const struct http_file *opti
 	if (!response) {
 		release_file(file);
 	} else if (!http_response_add_headers(response, file->type) ||
-		   (file->name && !set_download_name(response, file->name))) {
+		   (file->name && !http_response_set_name(response, file->name))) {
 		MHD_destroy_response(response);
 		response = NULL;
 	}

@@ -15,8 +15,6 @@
  */
 #include <errno.h>
 #include <event2/event.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -32,7 +30,8 @@ static bool is_peer_gone(int fd)
 
 static void set_deadline(struct http_connection *connection)
 {
-	unsigned ms = connection->endpoint->server->request_timeout_ms;
+	const struct http_server *server = connection->endpoint->server;
+	unsigned ms = connection->authorized ? server->request_timeout_ms : server->login_timeout_ms;
 	struct timeval timeout = {.tv_sec = ms / 1000, .tv_usec = (suseconds_t)(ms % 1000) * 1000};
 
 	event_del(connection->deadline); /* it may be pending to set `idle` */
@@ -51,6 +50,8 @@ static void on_deadline(evutil_socket_t fd, short events, void *ctx)
 		connection->idle = true;
 		return;
 	}
+	http_server_count(connection->endpoint->server,
+			  connection->authorized ? HTTP_REFUSED_REQUEST_TIMEOUT : HTTP_REFUSED_LOGIN_TIMEOUT);
 	shutdown(connection->fd, SHUT_RDWR);
 }
 
@@ -71,6 +72,14 @@ void http_connection_request_started(struct http_connection *connection)
 {
 	if (connection->idle || connection->becoming_idle)
 		set_deadline(connection);
+}
+
+void http_connection_authorized(struct http_connection *connection)
+{
+	if (connection->authorized)
+		return;
+	connection->authorized = true;
+	set_deadline(connection);
 }
 
 void http_connection_request_received(struct http_connection *connection)
@@ -122,6 +131,7 @@ static void free_connection(struct http_connection *connection)
 		event_free(connection->activity);
 	if (connection->deadline)
 		event_free(connection->deadline);
+	http_slot_release(connection->slot);
 	free(connection);
 }
 
@@ -149,30 +159,20 @@ static struct http_connection *new_connection(struct http_endpoint *endpoint, in
 	return connection;
 }
 
-/* Against TCP peers that vanish: unacknowledged data or keep-alives end the connection. */
-static void set_tcp_timeouts(const struct http_connection *connection)
+int http_connection_start(struct http_endpoint *endpoint, int fd, const struct http_peer *peer, struct http_slot *slot)
 {
-	unsigned ms = connection->endpoint->server->idle_timeout_s * 1000;
-	int on = 1, idle_s = (int)connection->endpoint->server->idle_timeout_s;
-
-	(void)setsockopt(connection->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-	(void)setsockopt(connection->fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
-	(void)setsockopt(connection->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof(ms));
-}
-
-int http_connection_start(struct http_endpoint *endpoint, int fd, const struct http_peer *peer)
-{
-	/* Required by the library, and never read. */
-	struct sockaddr address = {.sa_family = endpoint->tcp ? AF_INET : AF_UNIX};
+	/* Required by the library, which never reads more than the family. */
+	struct sockaddr address = {.sa_family = endpoint->tcp && !endpoint->server->tls ? AF_INET : AF_UNIX};
 	struct http_connection *connection = new_connection(endpoint, fd, peer);
 	enum MHD_Result added;
 
 	if (!connection) {
+		http_slot_release(slot);
 		close(fd);
 		return -ENOMEM;
 	}
-	if (endpoint->tcp)
-		set_tcp_timeouts(connection);
+	connection->slot = slot;
+	connection->authorized = !endpoint->tcp; /* one that may not use the socket is refused at once */
 	set_deadline(connection);
 	endpoint->being_added = connection;
 	added = MHD_add_connection(endpoint->mhd, fd, &address, sizeof(address));

@@ -83,8 +83,10 @@ static bool authorize(struct http_request *request, const struct http_head *head
 		return false;
 	}
 	if (head->authorization_count == 1 &&
-	    http_bearer_matches(head->authorization, secret_get(request->server->token)))
+	    http_bearer_matches(head->authorization, secret_get(request->server->token))) {
+		http_connection_authorized(request->connection);
 		return true;
+	}
 	if (head->authorization_count)
 		log_refusal(request, "wrong token");
 	http_refuse(request, MHD_HTTP_UNAUTHORIZED, "a valid bearer token is required",

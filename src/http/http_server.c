@@ -3,17 +3,17 @@
  * The server: two libmicrohttpd daemons without threads and without listening sockets (one for unix connections, one
  * for TCP), which our loop runs whenever their epoll descriptor or next time-out requires it. We accept, so the limits
  * are ours: each kind has its own number of connections, and clients beyond it get a 503 instead of waiting. So TCP
- * clients, which may not have shown a token yet, cannot lock out local ones.
+ * clients, which may not have shown a token yet, cannot lock out local ones; and since one address may only have some
+ * of the TCP connections, it cannot lock out others.
  *
- * A certificate that was replaced goes to one more of these daemons, which takes new TCP connections from then on; the
- * old one stays for its connections.
+ * TLS ends before libmicrohttpd (http_tls.h): it gets the local socket of the TCP connection's relay.
  *
  * libmicrohttpd is only ever run from the loop, never from within one of its callbacks.
  */
 #include <errno.h>
 #include <event2/event.h>
-#include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,20 +22,25 @@
 #include "base/secret.h"
 #include "http/http_server_internal.h"
 #include "http/http_socket.h"
+#include "http/http_tls.h"
 
 #define ACCEPT_AT_ONCE 16
 #define ACCEPT_PAUSE_MS 200
-#define RETIRED_MAX 8	 /* older certificates with connections; a further one is read once one of these has none */
-#define SOCKET_CHECK_S 2 /* between looks whether the unix socket still has its name */
+#define SOCKET_CHECK_S 2			  /* between looks whether the unix socket still has its name */
 #define CONNECTION_POOL_BYTES ((size_t)64 * 1024) /* of a connection: its head and pieces of its answer */
 #define FINAL_FLUSH_ROUNDS 16			  /* at the end: each round advances every answer one step */
 #define CONNECTIONS_SLACK 4 /* connections that libmicrohttpd may still count after we have freed them */
 #define DISCIPLINE 2	    /* the strictest level that still takes blanks around a value */
-#define TLS_VERSIONS "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
 
 static const char too_many_connections[] =
 	"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: 33\r\n"
 	"Connection: close\r\n\r\n{\"error\":\"too many connections\"}\n";
+
+static const char *const refusal_names[HTTP_REFUSAL_COUNT] = {
+	[HTTP_REFUSED_CONNECTIONS] = "connections",	[HTTP_REFUSED_PEER] = "peer-connections",
+	[HTTP_REFUSED_LOGIN_TIMEOUT] = "login-timeout", [HTTP_REFUSED_REQUEST_TIMEOUT] = "request-timeout",
+	[HTTP_REFUSED_HANDSHAKE] = "handshake",		[HTTP_REFUSED_EVENT_STREAMS] = "event-streams",
+};
 
 /* --- libmicrohttpd on the loop --- */
 
@@ -84,48 +89,90 @@ static void on_pause_over(evutil_socket_t fd, short events, void *ctx)
 	(void)event_add(endpoint->accept_event, NULL);
 }
 
+static void log_start_failure(struct http_server *server, int r)
+{
+	uint64_t suppressed;
+
+	if (log_rate_allow(&server->failures, &suppressed))
+		log_warning("api-accept", log_str("error", strerror(-r)), log_uint("suppressed", suppressed));
+}
+
 /* Out of descriptors or memory: the listening socket stays ready, so pause instead of spinning. */
 static void pause_accepting(struct http_endpoint *endpoint)
 {
 	static const struct timeval pause = {.tv_usec = ACCEPT_PAUSE_MS * 1000};
-	uint64_t suppressed;
 
-	if (log_rate_allow(&endpoint->server->failures, &suppressed))
-		log_warning("api-accept", log_str("error", strerror(errno)), log_uint("suppressed", suppressed));
+	log_start_failure(endpoint->server, -errno);
 	event_del(endpoint->accept_event);
 	(void)event_add(endpoint->pause, &pause);
 }
 
-static size_t count_tcp(const struct http_server *server)
+static void refuse_connection(struct http_endpoint *endpoint, int fd, enum http_refusal refusal)
 {
-	size_t count = server->remote.connections + (server->renewed ? server->renewed->connections : 0);
-
-	for (const struct http_endpoint *old = server->retired; old; old = old->next)
-		count += old->connections;
-	return count;
+	http_server_count(endpoint->server, refusal);
+	if (!endpoint->tcp || !endpoint->server->tls)
+		(void)send(fd, too_many_connections, sizeof(too_many_connections) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+	close(fd);
 }
 
-static int start_connection(struct http_endpoint *endpoint, int fd)
+static int start_local_connection(struct http_endpoint *endpoint, int fd)
 {
-	const size_t connections = endpoint->tcp ? count_tcp(endpoint->server) : endpoint->connections;
+	const struct http_server *server = endpoint->server;
 	struct http_peer peer;
 
-	if (connections >= endpoint->server->connections) {
-		if (!endpoint->tls)
-			(void)send(fd, too_many_connections, sizeof(too_many_connections) - 1,
-				   MSG_NOSIGNAL | MSG_DONTWAIT);
-		close(fd);
+	if (endpoint->connections >= server->connections) {
+		refuse_connection(endpoint, fd, HTTP_REFUSED_CONNECTIONS);
 		return -EUSERS;
 	}
-	if (endpoint->tcp)
-		http_peer_tcp(&peer, fd);
-	else
-		http_peer_unix(&peer, fd,
-			       endpoint->server->socket ? http_socket_file_group(endpoint->server->socket) : (gid_t)-1);
-	return http_connection_start(endpoint, fd, &peer);
+	http_peer_unix(&peer, fd, server->socket ? http_socket_file_group(server->socket) : (gid_t)-1);
+	return http_connection_start(endpoint, fd, &peer, NULL);
 }
 
-static struct http_endpoint *current_endpoint(struct http_endpoint *endpoint);
+/* Against peers that vanish: unacknowledged data or keep-alives end the connection. */
+static void set_tcp_options(const struct http_server *server, int fd)
+{
+	unsigned ms = server->idle_timeout_s * 1000;
+	int on = 1, idle_s = (int)server->idle_timeout_s;
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof(ms));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+}
+
+static void start_tcp_connection(struct http_endpoint *endpoint, int fd)
+{
+	struct http_server *server = endpoint->server;
+	struct http_peer peer;
+	struct http_slot *slot;
+	bool network_full;
+	uint64_t suppressed;
+
+	http_peer_tcp(&peer, fd);
+	slot = http_slots_take(server->slots, peer.network, &network_full);
+	if (!slot) {
+		if (network_full && log_rate_allow(&server->refusals, &suppressed))
+			log_notice("api-refused", log_str("peer", peer.text),
+				   log_str("reason", "too many connections of this address"),
+				   log_uint("suppressed", suppressed));
+		refuse_connection(endpoint, fd, network_full ? HTTP_REFUSED_PEER : HTTP_REFUSED_CONNECTIONS);
+		return;
+	}
+	set_tcp_options(server, fd);
+	if (server->tls) {
+		const int local = http_tls_start(server->tls, fd, slot);
+
+		if (local < 0) {
+			http_slot_release(slot);
+			log_start_failure(server, local);
+			return;
+		}
+		fd = local;
+	}
+	const int r = http_connection_start(endpoint, fd, &peer, slot);
+	if (r < 0)
+		log_start_failure(server, r);
+}
 
 static void on_accept(evutil_socket_t listener, short events, void *ctx)
 {
@@ -135,8 +182,10 @@ static void on_accept(evutil_socket_t listener, short events, void *ctx)
 	for (int i = 0; i < ACCEPT_AT_ONCE; i++) {
 		int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
-		if (fd >= 0)
-			(void)start_connection(current_endpoint(endpoint), fd);
+		if (fd >= 0 && endpoint->tcp)
+			start_tcp_connection(endpoint, fd);
+		else if (fd >= 0)
+			(void)start_local_connection(endpoint, fd);
 		else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
 			pause_accepting(endpoint);
 			return;
@@ -151,7 +200,7 @@ int http_server_adopt(struct http_server *server, int fd)
 		close(fd);
 		return -ENOTSUP;
 	}
-	return start_connection(&server->local, fd);
+	return start_local_connection(&server->local, fd);
 }
 
 /* --- start --- */
@@ -173,33 +222,21 @@ static size_t keep_escapes(void *ctx, struct MHD_Connection *mhd, char *text)
 	return strlen(text);
 }
 
-static struct MHD_Daemon *start_mhd(struct http_endpoint *endpoint, const char *cert, const char *key)
+static struct MHD_Daemon *start_mhd(struct http_endpoint *endpoint)
 {
 	struct http_server *server = endpoint->server;
-	const struct MHD_OptionItem tls[] = {
-		{.option = MHD_OPTION_HTTPS_MEM_CERT, .ptr_value = (void *)(uintptr_t)cert},
-		{.option = MHD_OPTION_HTTPS_MEM_KEY, .ptr_value = (void *)(uintptr_t)key},
-		{.option = MHD_OPTION_HTTPS_PRIORITIES, .ptr_value = (void *)(uintptr_t)TLS_VERSIONS},
-		{.option = MHD_OPTION_END},
-	};
-	const struct MHD_OptionItem more[] = {
-		{.option = MHD_OPTION_CLIENT_DISCIPLINE_LVL, .value = DISCIPLINE},
-		{.option = endpoint->tls ? MHD_OPTION_ARRAY : MHD_OPTION_END, .ptr_value = (void *)(uintptr_t)tls},
-		{.option = MHD_OPTION_END},
-	};
 
 	/* The library adds a connection at once only without its locks. */
 	return MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_NO_THREAD_SAFETY | MHD_USE_NO_LISTEN_SOCKET |
-					MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
-					(endpoint->tls ? MHD_USE_TLS : 0),
+					MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG,
 				0, NULL, NULL, http_request_access, endpoint, MHD_OPTION_EXTERNAL_LOGGER,
 				record_mhd_error, server, MHD_OPTION_CONNECTION_LIMIT,
 				server->connections + CONNECTIONS_SLACK, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
 				CONNECTION_POOL_BYTES, MHD_OPTION_CONNECTION_TIMEOUT, server->idle_timeout_s,
 				MHD_OPTION_URI_LOG_CALLBACK, http_request_line, endpoint, MHD_OPTION_UNESCAPE_CALLBACK,
 				keep_escapes, NULL, MHD_OPTION_NOTIFY_COMPLETED, http_request_completed, endpoint,
-				MHD_OPTION_NOTIFY_CONNECTION, http_connection_notify, endpoint, MHD_OPTION_ARRAY, more,
-				MHD_OPTION_END);
+				MHD_OPTION_NOTIFY_CONNECTION, http_connection_notify, endpoint,
+				MHD_OPTION_CLIENT_DISCIPLINE_LVL, DISCIPLINE, MHD_OPTION_END);
 }
 
 static int start_accepting(struct http_endpoint *endpoint, struct error *err)
@@ -213,12 +250,12 @@ static int start_accepting(struct http_endpoint *endpoint, struct error *err)
 	return 0;
 }
 
-static int start_endpoint(struct http_endpoint *endpoint, const char *cert, const char *key, struct error *err)
+static int start_endpoint(struct http_endpoint *endpoint, struct error *err)
 {
 	struct event_base *loop = endpoint->server->loop;
 	const union MHD_DaemonInfo *info;
 
-	endpoint->mhd = start_mhd(endpoint, cert, key);
+	endpoint->mhd = start_mhd(endpoint);
 	if (!endpoint->mhd)
 		return error_set(err, -EIO, "cannot start the HTTP server%s%s",
 				 endpoint->server->mhd_error[0] ? ": " : "", endpoint->server->mhd_error);
@@ -230,113 +267,6 @@ static int start_endpoint(struct http_endpoint *endpoint, const char *cert, cons
 	if (!endpoint->ready || !endpoint->timer || event_add(endpoint->ready, NULL) < 0)
 		return error_set(err, -ENOMEM, "out of memory");
 	return endpoint->listener < 0 ? 0 : start_accepting(endpoint, err);
-}
-
-static int read_pem(const char *path, struct buffer *pem, struct error *err)
-{
-	cleanup(cleanup_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
-	char block[4096];
-	ssize_t got;
-	int r = 0;
-
-	if (fd < 0)
-		return error_set(err, -errno, "%s: %s", path, strerror(errno));
-	while (r == 0 && (got = read(fd, block, sizeof(block))) != 0)
-		r = got < 0 ? -errno : buffer_append(pem, block, (size_t)got);
-	explicit_bzero(block, sizeof(block));
-	return r < 0 ? error_set(err, r, "%s: %s", path, r == -EMSGSIZE ? "too large" : strerror(-r)) : 0;
-}
-
-static void wipe_buffer(struct buffer *secret)
-{
-	if (secret->data)
-		explicit_bzero(secret->data, secret->room);
-	buffer_deinit(secret);
-}
-
-static int start_tls_endpoint(struct http_endpoint *endpoint, struct error *err)
-{
-	struct buffer cert = BUFFER_INIT(HTTP_PEM_BYTES_MAX), key = BUFFER_INIT(HTTP_PEM_BYTES_MAX);
-	struct http_server *server = endpoint->server;
-
-	server->cert_stamp = file_stamp_read(server->cert_file);
-	server->key_stamp = file_stamp_read(server->key_file);
-	int r = read_pem(server->cert_file, &cert, err);
-	if (r == 0)
-		r = read_pem(server->key_file, &key, err);
-	if (r == 0)
-		r = start_endpoint(endpoint, buffer_text(&cert), buffer_text(&key), err);
-	wipe_buffer(&key);
-	buffer_deinit(&cert);
-	return r;
-}
-
-/* --- a certificate that is replaced --- */
-
-static void stop_endpoint(struct http_endpoint *endpoint);
-
-static void free_endpoint(struct http_endpoint *endpoint)
-{
-	if (!endpoint)
-		return;
-	stop_endpoint(endpoint);
-	free(endpoint);
-}
-
-/* Frees those without connections. Returns how many are left. */
-static unsigned free_retired(struct http_server *server)
-{
-	unsigned left = 0;
-
-	for (struct http_endpoint **at = &server->retired; *at;) {
-		struct http_endpoint *endpoint = *at;
-
-		if (endpoint->connections) {
-			at = &endpoint->next;
-			left++;
-			continue;
-		}
-		*at = endpoint->next;
-		free_endpoint(endpoint);
-	}
-	return left;
-}
-
-/* libmicrohttpd keeps the certificate it was started with: another of its daemons takes new connections. */
-static void renew_certificate(struct http_server *server)
-{
-	struct http_endpoint *endpoint = calloc(1, sizeof(*endpoint));
-	struct error err;
-
-	if (!endpoint)
-		return;
-	*endpoint = (struct http_endpoint){.server = server, .listener = -1, .tcp = true, .tls = true};
-	if (start_tls_endpoint(endpoint, &err) < 0) {
-		log_warning("api-certificate-unread", log_str("error", err.text),
-			    log_str("hint", "connections go on with the older certificate"));
-		free_endpoint(endpoint);
-		return;
-	}
-	if (server->renewed) {
-		server->renewed->next = server->retired;
-		server->retired = server->renewed;
-	}
-	server->renewed = endpoint;
-	log_notice("api-certificate-changed", log_str("file", server->cert_file));
-}
-
-/* Where a connection accepted on this endpoint belongs. */
-static struct http_endpoint *current_endpoint(struct http_endpoint *endpoint)
-{
-	struct http_server *server = endpoint->server;
-
-	if (!endpoint->tls)
-		return endpoint;
-	const struct file_stamp cert = file_stamp_read(server->cert_file), key = file_stamp_read(server->key_file);
-	const bool same = file_stamp_equal(&cert, &server->cert_stamp) && file_stamp_equal(&key, &server->key_stamp);
-	if (!same && free_retired(server) < RETIRED_MAX)
-		renew_certificate(server);
-	return server->renewed ? server->renewed : endpoint;
 }
 
 static int check_tcp(const struct http_server_options *options, struct error *err)
@@ -362,20 +292,21 @@ static int start_tcp(struct http_server *server, const struct http_server_option
 	if (!options->secret)
 		server->own_token = secret_new(options->token, NULL, NULL, NULL);
 	server->token = options->secret ? options->secret : server->own_token;
-	if (options->cert_file) {
-		server->cert_file = strdup(options->cert_file);
-		server->key_file = strdup(options->key_file);
-	}
-	if (!server->token || (options->cert_file && (!server->cert_file || !server->key_file)))
+	server->slots = http_slots_new(server->connections, server->peer_connections);
+	if (!server->token || !server->slots)
 		return error_set(err, -ENOMEM, "out of memory");
-	endpoint->tls = options->cert_file;
 	endpoint->listener = http_listen_tcp(options->listen, &loopback, err);
 	if (endpoint->listener < 0)
 		return endpoint->listener;
-	if (!loopback && !endpoint->tls)
+	if (!loopback && !options->cert_file)
 		return error_set(err, -EINVAL, "%s: a certificate and key are required unless the address is loopback",
 				 options->listen);
-	return endpoint->tls ? start_tls_endpoint(endpoint, err) : start_endpoint(endpoint, "", "", err);
+	if (options->cert_file) {
+		server->tls = http_tls_new(options->cert_file, options->key_file, err);
+		if (!server->tls)
+			return -EINVAL;
+	}
+	return start_endpoint(endpoint, err);
 }
 
 /* --- a socket that is removed --- */
@@ -442,7 +373,7 @@ static int start_local(struct http_server *server, const struct http_server_opti
 			return error_set(err, -ENOMEM, "out of memory");
 		server->local.listener = http_socket_file_fd(server->socket);
 	}
-	return start_endpoint(&server->local, NULL, NULL, err);
+	return start_endpoint(&server->local, err);
 }
 
 static unsigned or_default(unsigned value, unsigned fallback)
@@ -463,9 +394,11 @@ struct http_server *http_server_new(const struct http_server_options *options, s
 	server->route_count = options->route_count;
 	server->ctx = options->ctx;
 	server->request_timeout_ms = or_default(options->request_timeout_ms, HTTP_REQUEST_TIMEOUT_MS);
+	server->login_timeout_ms = or_default(options->login_timeout_ms, HTTP_LOGIN_TIMEOUT_MS);
 	server->idle_timeout_s = or_default(options->idle_timeout_s, HTTP_IDLE_TIMEOUT_S);
 	server->heartbeat_ms = or_default(options->heartbeat_ms, HTTP_SSE_HEARTBEAT_MS);
 	server->connections = or_default(options->connections, HTTP_CONNECTIONS_MAX);
+	server->peer_connections = or_default(options->peer_connections, HTTP_PEER_CONNECTIONS_MAX);
 	server->refusals.burst = server->failures.burst = 5;
 	server->local = (struct http_endpoint){.server = server, .listener = -1};
 	server->remote = (struct http_endpoint){.server = server, .listener = -1, .tcp = true};
@@ -506,21 +439,14 @@ void http_server_free(struct http_server *server)
 		return;
 	server->stopping = true;
 	free_event(server->socket_check);
-	while (server->retired) {
-		struct http_endpoint *endpoint = server->retired;
-
-		server->retired = endpoint->next;
-		free_endpoint(endpoint);
-	}
-	free_endpoint(server->renewed);
 	stop_endpoint(&server->remote);
 	stop_endpoint(&server->local);
+	http_tls_free(server->tls);
+	http_slots_free(server->slots);
 	if (server->remote.listener >= 0)
 		close(server->remote.listener);
 	http_socket_file_free(server->socket);
 	secret_free(server->own_token);
-	free(server->cert_file);
-	free(server->key_file);
 	free(server->socket_path);
 	free(server->socket_group);
 	free(server);
@@ -541,5 +467,31 @@ uint16_t http_server_port(const struct http_server *server)
 
 size_t http_server_connections(const struct http_server *server)
 {
-	return server->local.connections + count_tcp(server);
+	return server->local.connections + server->remote.connections;
+}
+
+/* --- counts --- */
+
+void http_server_count(struct http_server *server, enum http_refusal refusal)
+{
+	server->refused[refusal]++;
+}
+
+struct http_server_counts http_server_counts(const struct http_server *server)
+{
+	struct http_server_counts counts = {.connections = http_server_connections(server)};
+
+	memcpy(counts.refused, server->refused, sizeof(counts.refused));
+	if (server->tls) {
+		const struct http_tls_counts tls = http_tls_counts(server->tls);
+
+		counts.refused[HTTP_REFUSED_HANDSHAKE] = tls.failed;
+		counts.delayed_handshakes = tls.delayed;
+	}
+	return counts;
+}
+
+const char *http_refusal_name(enum http_refusal refusal)
+{
+	return refusal_names[refusal];
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A strict HTTP/1.1 server on the event loop: a unix socket for local clients (peer credentials decide) and optionally
- * TCP with a bearer token and TLS. It knows no route's meaning. Everything runs on the loop's thread; only the
- * constructor may block.
+ * TCP with a bearer token and TLS. It knows no route's meaning. Everything runs on the loop's thread, except for TLS
+ * (http_tls.h); only the constructor may block.
  *
  * A handler gets a request and must answer it exactly once, at once or later. The handle stays valid until then, even
  * if the client or the whole server is gone; the answer is then discarded. A handler that works long on an answer can
@@ -21,17 +21,19 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 
-#define HTTP_CONNECTIONS_MAX 64		      /* at once, of each kind (unix, TCP); 503 beyond */
-#define HTTP_HEADERS_MAX 64		      /* 431 beyond */
-#define HTTP_HEAD_BYTES_MAX (16 * 1024)	      /* request line and headers; 431 beyond */
-#define HTTP_BODY_BYTES_MAX (1024 * 1024)     /* a route may allow less, not more; 413 beyond */
-#define HTTP_REQUEST_TIMEOUT_MS 10000	      /* for a whole request, from its first byte or from accept */
+#define HTTP_CONNECTIONS_MAX 64		  /* at once, of each kind (unix, TCP); 503 beyond */
+#define HTTP_PEER_CONNECTIONS_MAX 32	  /* of TCP, of one address (IPv6: one /64); 503 beyond */
+#define HTTP_LOGIN_TIMEOUT_MS 5000	  /* over TCP, from accept until a head with the token */
+#define HTTP_HEADERS_MAX 64		  /* 431 beyond */
+#define HTTP_HEAD_BYTES_MAX (16 * 1024)	  /* request line and headers; 431 beyond */
+#define HTTP_BODY_BYTES_MAX (1024 * 1024) /* a route may allow less, not more; 413 beyond */
+#define HTTP_REQUEST_TIMEOUT_MS \
+	10000 /* for a whole request, from its first byte or from accept (TCP: from the head with the token) */
 #define HTTP_IDLE_TIMEOUT_S 30		      /* for a client that sends no request, or takes nothing of an answer */
 #define HTTP_STREAM_BYTES_MAX (1024 * 1024)   /* of a stream waiting for the client */
 #define HTTP_SSE_STREAMS_MAX 16		      /* event streams at once; 503 beyond */
 #define HTTP_SSE_QUEUE_BYTES_MAX (256 * 1024) /* of one waiting for the client; slower clients are cut */
 #define HTTP_SSE_HEARTBEAT_MS 15000	      /* a comment after this long without an event */
-#define HTTP_PEM_BYTES_MAX (256 * 1024)	      /* of a certificate or key file */
 
 struct event_base;
 struct http_request;
@@ -62,7 +64,24 @@ struct http_server_options {
 	const char *cert_file, *key_file; /* PEM; both or none */
 
 	/* For tests; 0: as above. */
-	unsigned request_timeout_ms, idle_timeout_s, heartbeat_ms, connections;
+	unsigned request_timeout_ms, login_timeout_ms, idle_timeout_s, heartbeat_ms, connections, peer_connections;
+};
+
+/* Connections that were refused or cut, by cause. */
+enum http_refusal {
+	HTTP_REFUSED_CONNECTIONS,     /* HTTP_CONNECTIONS_MAX */
+	HTTP_REFUSED_PEER,	      /* HTTP_PEER_CONNECTIONS_MAX */
+	HTTP_REFUSED_LOGIN_TIMEOUT,   /* HTTP_LOGIN_TIMEOUT_MS */
+	HTTP_REFUSED_REQUEST_TIMEOUT, /* HTTP_REQUEST_TIMEOUT_MS */
+	HTTP_REFUSED_HANDSHAKE,	      /* TLS failed */
+	HTTP_REFUSED_EVENT_STREAMS,   /* HTTP_SSE_STREAMS_MAX */
+	HTTP_REFUSAL_COUNT,
+};
+
+struct http_server_counts {
+	size_t connections; /* now */
+	uint64_t refused[HTTP_REFUSAL_COUNT];
+	uint64_t delayed_handshakes; /* HTTP_TLS_HANDSHAKES_PER_S, HTTP_TLS_PEER_HANDSHAKES_PER_S */
 };
 
 /* Strings are copied. NULL and `err` on failure. */
@@ -77,12 +96,15 @@ void http_server_free(struct http_server *server);
 uint16_t http_server_port(const struct http_server *server); /* of TCP; 0: no TCP */
 size_t http_server_connections(const struct http_server *server);
 
+struct http_server_counts http_server_counts(const struct http_server *server);
+const char *http_refusal_name(enum http_refusal refusal); /* "login-timeout", for metrics */
+
 /* Takes over a connected unix socket as if accepted. 0 or a negative errno; `fd` is the server's either way. */
 warn_unused int http_server_adopt(struct http_server *server, int fd);
 
 /* --- requests; strings live as long as the request --- */
 
-const char *http_request_peer(const struct http_request *request); /* "unix:1000", "tcp:127.0.0.1" */
+const char *http_request_peer(const struct http_request *request); /* "unix:1000(alice)", "tcp:127.0.0.1" */
 /* What the `n`th "*" of the pattern stands for (from 0), decoded. */
 const char *http_request_segment(const struct http_request *request, size_t n);
 const void *http_request_body(const struct http_request *request, size_t *size); /* never NULL */
@@ -123,6 +145,7 @@ void http_answer_file(struct http_request *request, const struct http_file *file
  * NULL: out of memory; the request is answered, and nothing will be called.
  */
 struct http_producer {
+	const char *name; /* for Content-Disposition, as in struct http_file; NULL: none */
 	void (*more)(void *ctx);
 	void (*gone)(void *ctx);
 	void *ctx;

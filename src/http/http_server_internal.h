@@ -8,29 +8,29 @@
 #include <stdint.h>
 
 #include "base/buffer.h"
-#include "base/file_stamp.h"
 #include "base/log.h"
 #include "http/http_peer.h"
 #include "http/http_server.h"
+#include "http/http_slots.h"
 #include "http/http_target.h"
 
 struct event;
 struct http_connection;
 struct http_socket_file;
+struct http_tls;
 struct secret;
 
 /* One kind of connection: libmicrohttpd's daemon and the socket we accept from. */
 struct http_endpoint {
 	struct http_server *server;
 	struct MHD_Daemon *mhd;
-	bool tcp, tls;
+	bool tcp;
 	int listener;		    /* -1: none */
 	struct event *accept_event; /* on `listener` */
 	struct event *pause;	    /* resumes accepting after the process ran out of a resource */
 	struct event *ready;	    /* on libmicrohttpd's own epoll */
 	struct event *timer;	    /* libmicrohttpd's next time-out, or at once if `scheduled` */
 	bool scheduled;
-	struct http_endpoint *next;		  /* in `retired` */
 	struct http_connection *being_added;	  /* handed over to libmicrohttpd, start notification pending */
 	struct http_connection *first_connection; /* of this endpoint's list */
 	size_t connections;
@@ -42,16 +42,15 @@ struct http_server {
 	size_t route_count;
 	void *ctx;
 	struct secret *token, *own_token; /* NULL: no TCP; own_token: to be freed, or NULL */
-	char *cert_file, *key_file;	  /* for TCP; NULL: no TLS */
-	struct file_stamp cert_stamp, key_stamp;
-	struct http_endpoint *renewed; /* takes TCP connections instead of `remote` since the certificate changed */
-	struct http_endpoint *retired; /* a list; their connections go on with the older certificate */
+	struct http_tls *tls;		  /* for TCP; NULL: no TLS */
+	struct http_slots *slots;	  /* of TCP connections */
 	struct http_socket_file *socket;
 	char *socket_path, *socket_group; /* to make it again */
 	struct event *socket_check;
 	struct http_endpoint local, remote;
 	size_t sse_count;
-	unsigned request_timeout_ms, idle_timeout_s, heartbeat_ms, connections;
+	uint64_t refused[HTTP_REFUSAL_COUNT];
+	unsigned request_timeout_ms, login_timeout_ms, idle_timeout_s, heartbeat_ms, connections, peer_connections;
 	bool stopping;
 	char mhd_error[256]; /* libmicrohttpd's last message */
 	struct log_rate refusals, failures;
@@ -64,9 +63,11 @@ struct http_connection {
 	struct http_endpoint *endpoint;
 	struct MHD_Connection *mhd; /* NULL: not handed over yet */
 	int fd;			    /* owned by libmicrohttpd */
+	struct http_slot *slot;	    /* of TCP */
 	struct http_peer peer;
 	struct event *activity; /* bytes, or the peer's end */
-	struct event *deadline; /* for the whole request; also sets `idle` */
+	struct event *deadline; /* for the whole request, or to be authorized; also sets `idle` */
+	bool authorized;	/* a unix peer, or one that has shown the token */
 	bool idle;		/* between requests */
 	bool becoming_idle;	/* `deadline` is active, and its callback sets `idle` */
 	bool suspended;
@@ -74,10 +75,12 @@ struct http_connection {
 	struct http_request *request; /* not owned; NULL: none */
 };
 
-/* 0 or a negative errno; the socket then belongs to the connection, or is closed. */
-warn_unused int http_connection_start(struct http_endpoint *endpoint, int fd, const struct http_peer *peer);
+/* 0 or a negative errno. Socket and slot (NULL: none) then belong to the connection, or are closed and released. */
+warn_unused int http_connection_start(struct http_endpoint *endpoint, int fd, const struct http_peer *peer,
+				      struct http_slot *slot);
 
 void http_connection_request_started(struct http_connection *connection); /* the first line arrived */
+void http_connection_authorized(struct http_connection *connection);	  /* the head has the token */
 void http_connection_request_received(struct http_connection *connection);
 void http_connection_request_done(struct http_connection *connection); /* the answer is sent */
 
@@ -132,6 +135,9 @@ struct MHD_Response *http_error_response(const char *text);
 /* Adds the headers that every answer has. False: out of memory. */
 bool http_response_add_headers(struct MHD_Response *response, const char *type);
 
+/* The name for a client that saves the answer, reduced to [A-Za-z0-9._-]. */
+bool http_response_set_name(struct MHD_Response *response, const char *name);
+
 /* Answers instead of a handler; the connection closes afterwards. */
 void http_refuse(struct http_request *request, unsigned status, const char *text, const char *header,
 		 const char *value);
@@ -140,6 +146,8 @@ void http_refuse(struct http_request *request, unsigned status, const char *text
 void http_answer_unavailable(struct http_request *request);
 
 /* --- http_server.c --- */
+
+void http_server_count(struct http_server *server, enum http_refusal refusal);
 
 /* Runs libmicrohttpd from the loop, soon. */
 void http_endpoint_schedule(struct http_endpoint *endpoint);

@@ -143,7 +143,7 @@ static struct http_stream *new_stream(struct http_request *request, size_t cap, 
 }
 
 /* Makes the response, which then holds the stream. NULL: the stream is freed. */
-static struct MHD_Response *new_response(struct http_stream *stream, const char *type)
+static struct MHD_Response *new_response(struct http_stream *stream, const char *type, const char *name)
 {
 	struct MHD_Response *response;
 
@@ -156,7 +156,7 @@ static struct MHD_Response *new_response(struct http_stream *stream, const char 
 		return NULL;
 	}
 	stream->held_by_response = true;
-	if (!http_response_add_headers(response, type)) {
+	if (!http_response_add_headers(response, type) || (name && !http_response_set_name(response, name))) {
 		MHD_destroy_response(response);
 		return NULL;
 	}
@@ -169,7 +169,7 @@ struct http_stream *http_answer_stream(struct http_request *request, const char 
 {
 	struct http_stream *stream =
 		http_request_is_answerable(request) ? new_stream(request, HTTP_STREAM_BYTES_MAX, on_more_due) : NULL;
-	struct MHD_Response *response = stream ? new_response(stream, type) : NULL;
+	struct MHD_Response *response = stream ? new_response(stream, type, source->name) : NULL;
 
 	if (!response) {
 		http_answer_response(request, 0, NULL);
@@ -251,6 +251,7 @@ struct http_stream *http_answer_sse(struct http_request *request, void (*gone)(v
 	struct MHD_Response *response = NULL;
 
 	if (http_request_is_answerable(request) && request->server->sse_count >= HTTP_SSE_STREAMS_MAX) {
+		http_server_count(request->server, HTTP_REFUSED_EVENT_STREAMS);
 		http_answer_error(request, MHD_HTTP_SERVICE_UNAVAILABLE, "there are %d event streams already",
 				  HTTP_SSE_STREAMS_MAX);
 		return NULL;
@@ -261,7 +262,7 @@ struct http_stream *http_answer_sse(struct http_request *request, void (*gone)(v
 	if (stream) {
 		stream->sse = true;
 		stream->server->sse_count++;
-		response = new_response(stream, "text/event-stream");
+		response = new_response(stream, "text/event-stream", NULL);
 	}
 	if (!response) {
 		http_answer_response(request, 0, NULL);

@@ -15,7 +15,9 @@
 #include "config/config.h"
 #include "event/event.h"
 #include "event/event_bus.h"
+#include "job/audit.h"
 #include "job/follow.h"
+#include "job/interface_rules.h"
 #include "job/jobs_internal.h"
 #include "job/request_rules.h"
 #include "job/targets.h"
@@ -31,6 +33,9 @@ static struct event describe_request(const struct jobs *jobs, const struct submi
 
 	return (struct event){
 		.kind = kind,
+		.filter = request->filter_shown,
+		.inner = request->inner_shown,
+		.limits = audit_limits(request),
 		.id = request->id,
 		.node = jobs->options.config->general.node,
 		.time_ns = clock_realtime_ns(),
@@ -76,11 +81,10 @@ enum job_outcome jobs_refuse(struct jobs *jobs, const struct submission *submiss
 		return JOB_PUT_OFF;
 	}
 	event = describe_request(jobs, submission, EVENT_REJECTED);
-	log_debug(job, "request-refused", log_str("request", event.id), log_str("origin", event.origin),
-		  log_int("code", code), log_str("field", field), log_str("reason", reason));
 	event.reason = reason;
 	event.field = field;
 	event.code = code;
+	audit_refused(submission->request, &event);
 	event_bus_publish(jobs->options.bus, &event);
 	return JOB_REFUSED;
 }
@@ -131,13 +135,17 @@ static int check_customer(const struct jobs *jobs, const struct request *request
 /* --- repeated requests --- */
 
 /* The same id again: repeats its answers. If the job still runs, the submitter watches it. */
-static bool repeat_reply(struct jobs *jobs, const struct submission *submission)
+static bool repeat_reply(struct jobs *jobs, const struct submission *submission, enum job_outcome *outcome)
 {
 	const struct request *request = submission->request;
 	uint64_t suppressed;
 
 	if (!request->id_given || !reply_cache_knows(jobs->reply_cache, request->id))
 		return false;
+	if (request->live) {
+		*outcome = jobs_refuse(jobs, submission, -EALREADY, "id", "id: there is a capture with this id");
+		return true;
+	}
 	struct job *job = job_find(jobs->table, request->id);
 	if (jobs->submitter && job)
 		job_add_watch(job, jobs->submitter);
@@ -161,6 +169,7 @@ static void report_folded(struct jobs *jobs, const struct submission *submission
 	event.until_ns = until_ns + (uint64_t)clock_offset_ns();
 	dedupe_renew(jobs->dedupe, submission->request, clock_boottime_ns());
 	job_watch_admitted(jobs->submitter, submission->request->id, 0);
+	audit_admitted(submission->request, 0, into);
 	event_bus_publish(jobs->options.bus, &event);
 }
 
@@ -214,7 +223,7 @@ static enum job_outcome start_capture(struct jobs *jobs, const struct submission
 	if (r < 0) {
 		struct error error;
 
-		error_set(&error, r, "interface %s: %s", interfaces->targets->name,
+		error_set(&error, r, "interface %s: %s", interfaces->targets->on.name,
 			  r == -ENOMEM ? "out of memory" : "too many captures are being started");
 		return jobs_refuse(jobs, submission, r, NULL, error.text);
 	}
@@ -261,7 +270,7 @@ static int check_join(const struct jobs *jobs, const struct request *request, st
 static void join_as_capture(struct jobs *jobs, struct job *job, const struct capture_target *target, uint64_t until_ns)
 {
 	struct request *request = job_request(job);
-	const struct submission submission = {.request = request};
+	const struct submission submission = {.origin = request->origin, .request = request};
 	const struct capture_interfaces interfaces = {
 		.targets = target,
 		.count = 1,
@@ -280,7 +289,7 @@ static void join_as_capture(struct jobs *jobs, struct job *job, const struct cap
 		r = error_set(&error, -ENOBUFS, "no memory for the request itself (limits.memory)");
 	if (r == 0) {
 		r = capture_start(&jobs->capture_deps, request, &interfaces, number, &capture);
-		error_set(&error, r, "interface %s: %s", target->name,
+		error_set(&error, r, "interface %s: %s", target->on.name,
 			  r == -ENOMEM ? "out of memory" : "too many captures are being started");
 	}
 	if (r == 0) {
@@ -288,21 +297,31 @@ static void join_as_capture(struct jobs *jobs, struct job *job, const struct cap
 		job_add_capture(job, capture);
 		jobs->counts.running++;
 		log_info("interface-joined", log_str("request", request->id), log_uint("capture", number),
-			 log_str("interface", target->name));
+			 log_str("interface", target->on.name));
 		return;
 	}
 	struct event event = describe_request(jobs, &submission, EVENT_REJECTED);
 	snprintf(id, sizeof(id), "%s.%u", request->id, number);
 	event.capture = id;
-	event.interface = target->name;
+	event.interface = target->on.name;
 	event.reason = error.text;
 	event.code = r;
 	event_bus_publish(jobs->options.bus, &event);
 }
 
+static bool may_join(const struct jobs *jobs, const struct request *request, const struct engine_target *target)
+{
+	struct interface_rules rules;
+
+	interface_rules_init(&rules, jobs->options.engine, request->allowed, request->key);
+	const bool allowed = interface_rules_allow(&rules, target->name, target);
+	interface_rules_deinit(&rules);
+	return allowed;
+}
+
 static bool on_appeared(void *ctx, const struct network_interface *interface)
 {
-	struct capture_target target = {.ifindex = interface->index};
+	struct capture_target target = {.on = {.ifindex = interface->index}};
 	struct job *job = ctx;
 	struct jobs *jobs = job_owner(job);
 	const uint64_t until_ns = job_ends_ns(job);
@@ -312,9 +331,9 @@ static bool on_appeared(void *ctx, const struct network_interface *interface)
 	if (until_ns <= clock_boottime_ns())
 		return false;
 	const struct request *request = job_request(job);
-	if (!request_rules_allow_interface(request->allowed, request->key, interface->name))
+	memcpy(target.on.name, interface->name, sizeof(target.on.name));
+	if (!may_join(jobs, request, &target.on))
 		return false; /* it may get another name */
-	memcpy(target.name, interface->name, sizeof(target.name));
 	if (job_request(job)->merge)
 		capture_join(job_captures(job), &target);
 	else
@@ -346,13 +365,15 @@ static enum job_outcome start(struct jobs *jobs, const struct submission *submis
 		}
 	}
 	reply_cache_track(jobs->reply_cache, submission->request->id);
-	dedupe_remember(jobs->dedupe, submission->request, clock_boottime_ns());
+	if (!submission->request->live)
+		dedupe_remember(jobs->dedupe, submission->request, clock_boottime_ns());
 	job_watch_admitted(jobs->submitter, submission->request->id, merge ? 1 : targets->count);
 	struct capture_interfaces interfaces = {
 		.count = merge ? targets->count : 1,
 		.wanted = targets->count,
 		.ring_bytes = engine_plan_rings(jobs->options.engine, targets->count),
 		.skipped = &targets->skipped,
+		.live = submission->live,
 	};
 	for (size_t i = 0; i < targets->count && outcome != JOB_PUT_OFF; i += interfaces.count) {
 		interfaces.targets = &targets->items[i];
@@ -365,9 +386,8 @@ static enum job_outcome start(struct jobs *jobs, const struct submission *submis
 		jobs_end_job(jobs, job);
 		return outcome;
 	}
-	log_debug(job, "request-admitted", log_str("request", submission->request->id),
-		  log_str("origin", submission->origin), log_uint("interfaces", targets->count),
-		  log_bool("merge", merge), log_uint("running", jobs->counts.running));
+	if (outcome != JOB_PUT_OFF)
+		audit_admitted(submission->request, job_capture_count(job), NULL);
 	if (jobs->submitter)
 		job_add_watch(job, jobs->submitter);
 	jobs->submitter = NULL;
@@ -386,7 +406,7 @@ static enum job_outcome admit_targets(struct jobs *jobs, const struct submission
 		return jobs_refuse(jobs, submission, r, "interface", error.text);
 	if (request->merge && request->format == REQUEST_FORMAT_PCAP && (targets->count > 1 || request->follow))
 		return jobs_refuse(jobs, submission, -EINVAL, "format",
-				   "format: pcap can hold one interface only; merge needs pcapng");
+				   "format: pcap can hold one interface only; several in one file need pcapng");
 	const size_t captures = request->merge ? 1 : targets->count;
 	r = check_customer(jobs, request, captures, &error);
 	if (r < 0)
@@ -413,6 +433,15 @@ enum job_outcome jobs_refuse_over_rate(struct jobs *jobs, const struct submissio
 	return jobs_refuse(jobs, submission, -EDQUOT, NULL, "too many requests (limits.requests_per_second)");
 }
 
+static unsigned count_live(const struct jobs *jobs)
+{
+	unsigned count = 0;
+
+	for (const struct job *job = job_first(jobs->table); job; job = job_next(job))
+		count += job_request(job)->live;
+	return count;
+}
+
 enum job_outcome jobs_admit(struct jobs *jobs, const struct submission *submission)
 {
 	const struct request *request = submission->request;
@@ -422,7 +451,8 @@ enum job_outcome jobs_admit(struct jobs *jobs, const struct submission *submissi
 
 	if (jobs->shutting_down)
 		return jobs_refuse(jobs, submission, -ESHUTDOWN, NULL, "the daemon is stopping");
-	const struct request_rules rules = {jobs->options.config, submission->allowed, jobs->options.deliveries};
+	const struct request_rules rules = {jobs->options.config, submission->allowed, jobs->options.deliveries,
+					    jobs->options.engine};
 	const char *field;
 	const int r = request_rules_check(&rules, request, &field, &error);
 	if (r < 0)
@@ -430,7 +460,7 @@ enum job_outcome jobs_admit(struct jobs *jobs, const struct submission *submissi
 	const struct job *same = job_find(jobs->table, request->id);
 	if (same && job_is_put_off(same))
 		return jobs_refuse(jobs, submission, -EAGAIN, NULL, "a request with this id waits to be tried again");
-	if (repeat_reply(jobs, submission))
+	if (repeat_reply(jobs, submission, &outcome))
 		return outcome;
 	if (!token_bucket_take(&jobs->request_rate, jobs->options.config->limits.requests_per_second,
 			       clock_boottime_ns()))
@@ -438,9 +468,13 @@ enum job_outcome jobs_admit(struct jobs *jobs, const struct submission *submissi
 	if (request->logrequest)
 		log_info("request", log_str("request", request->id), log_str("origin", submission->origin),
 			 log_str("json", request->json));
+	if (request->live && count_live(jobs) >= JOBS_LIVE_MAX) {
+		error_set(&error, -EBUSY, "%d live captures are running already", JOBS_LIVE_MAX);
+		return jobs_refuse(jobs, submission, -EBUSY, NULL, error.text);
+	}
 	if (is_too_old(jobs, request, &error))
 		return jobs_refuse(jobs, submission, -ESTALE, NULL, error.text);
-	if (fold_into_running(jobs, submission, &outcome))
+	if (!request->live && fold_into_running(jobs, submission, &outcome))
 		return outcome;
 	outcome = admit_targets(jobs, submission, &targets);
 	targets_deinit(&targets);

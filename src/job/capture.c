@@ -18,6 +18,8 @@
 #include "config/config.h"
 #include "event/event_bus.h"
 #include "job/capture_internal.h"
+#include "job/capture_live.h"
+#include "output/live_output.h"
 
 #define LEFT_OUT_LOGGED 10 /* a second */
 #define LATE_NS NS_PER_S   /* a request younger than this is not late */
@@ -54,6 +56,7 @@ static void free_capture(struct capture *capture)
 	for (size_t i = 0; i < capture->part_count; i++)
 		free_part(capture->parts[i]);
 	free(capture->parts);
+	live_output_detach(capture->live); /* the parts' packets were charged to it */
 	filter_cache_free(capture->filters);
 	skipped_deinit(&capture->skipped);
 	request_unref(capture->request);
@@ -111,12 +114,27 @@ static void check_ended(struct capture *capture)
 	capture_end(capture);
 }
 
+/* Without memory for one part's packets the whole capture ends: then its file covers one window, and its losses are
+ * those of that window. */
+static void end_with_memory(const struct capture_part *part)
+{
+	struct capture *capture = part->capture;
+	struct consumer_report report;
+
+	consumer_report(part->consumer, &report);
+	if (report.reason != END_MEMORY || capture->memory_spent)
+		return;
+	capture->memory_spent = true; /* for parts being armed */
+	stop_parts(capture, END_MEMORY);
+}
+
 static void on_consumer_done(void *ctx, struct consumer *consumer)
 {
 	struct capture_part *part = ctx;
 
 	part->consumer = consumer;
 	part->ended = true;
+	end_with_memory(part);
 	check_ended(part->capture);
 }
 
@@ -223,6 +241,7 @@ static enum end_reason stop_reason(const struct capture *capture)
 {
 	return capture->shut_down			? END_SHUTDOWN
 	       : capture->stop_requested		? END_STOPPED
+	       : capture->memory_spent			? END_MEMORY
 	       : atomic_load(&capture->quota.announced) ? END_PACKETS
 							: END_NONE;
 }
@@ -275,6 +294,8 @@ static void on_arming_done(struct offload_task *task)
 
 		event_bus_publish(capture->deps->bus, &event);
 		capture->accepted = true;
+		if (capture->live)
+			capture_live_begin(capture);
 		if (capture->extend_ns)
 			extend_parts(capture, &capture->extend_ns);
 		if (stop_reason(capture) != END_NONE) /* such as a quota spent before the last part was armed */
@@ -288,7 +309,7 @@ static void on_arming_done(struct offload_task *task)
  * that window, a little more if that time is uncertain; without one it runs now, and its report shows what it could not
  * reach.
  */
-static void shift_to_publication(struct capture_part *part)
+static void shift_to_publication(struct capture_part *part, const struct engine_target *target)
 {
 	const struct request *request = part->capture->request;
 	struct consumer_spec *spec = &part->consumer_spec;
@@ -297,13 +318,23 @@ static void shift_to_publication(struct capture_part *part)
 
 	if (!published_ns || now_ns < published_ns + LATE_NS || request->from_ns || request->to_ns)
 		return;
-	if (!engine_records(part->capture->deps->engine, part->interface, spec->ifindex)) {
+	if (!engine_records(part->capture->deps->engine, target)) {
 		spec->before_ns = before_ns + now_ns - published_ns;
 		return;
 	}
 	spec->from_real_ns = before_ns < published_ns ? published_ns - before_ns : 1;
 	spec->to_real_ns = published_ns + request->duration_ns + request->published_error_ns;
 	spec->before_ns = 0;
+}
+
+/* The boot time that the rules let the request reach back to; 0: any. Whatever time it claims to be from, which the
+ * publisher of a stream's entry chooses, the time at which it came counts. */
+static uint64_t find_limit(const struct request *request)
+{
+	const uint64_t most_ns = request->allowed->maxbefore_ns;
+	const uint64_t came_ns = request->received_ns - (uint64_t)clock_offset_ns();
+
+	return most_ns >= CONFIG_MAXBEFORE_NONE ? 0 : came_ns > most_ns ? came_ns - most_ns : 1;
 }
 
 /* The rest of the capture's window. */
@@ -319,14 +350,16 @@ static void take_rest_of_window(struct capture_part *part, uint64_t until_ns)
 	part->joined = true;
 }
 
-static void fill_consumer_spec(struct capture_part *part, uint64_t until_ns)
+static void fill_consumer_spec(struct capture_part *part, const struct engine_target *target, uint64_t until_ns)
 {
 	struct capture *capture = part->capture;
 	const struct request *request = capture->request;
 
 	part->consumer_spec = (struct consumer_spec){
 		.interface = part->interface,
-		.ifindex = part->ifindex,
+		.ifindex = target->ifindex,
+		.source = target->source,
+		.former = target->former,
 		.promiscuous = config_wants_promiscuous(capture->deps->config, part->interface),
 		.bpf = request->bpf,
 		.inner = request->inner,
@@ -338,6 +371,7 @@ static void fill_consumer_spec(struct capture_part *part, uint64_t until_ns)
 		.before_ns = request->before_ns,
 		.from_real_ns = request->from_ns,
 		.to_real_ns = request->to_ns,
+		.not_before_ns = find_limit(request),
 		.duration_ns = request->duration_ns,
 		.idle_ns = request->idle_ns,
 		.ring_bytes = capture->ring_bytes,
@@ -345,10 +379,12 @@ static void fill_consumer_spec(struct capture_part *part, uint64_t until_ns)
 	};
 	if (request->merge)
 		part->consumer_spec.quota = &capture->quota;
+	if (capture->live)
+		capture_live_fill_spec(part, &part->consumer_spec);
 	if (until_ns)
 		take_rest_of_window(part, until_ns);
 	else
-		shift_to_publication(part);
+		shift_to_publication(part, target);
 }
 
 /* Names that do not fit are counted: "eth0+eth1+7-more". */
@@ -404,9 +440,9 @@ static struct capture_part *add_part(struct capture *capture, const struct captu
 	part->capture = capture;
 	part->arming.run = run_arming;
 	part->arming.done = on_arming_done;
-	snprintf(part->interface, sizeof(part->interface), "%s", target->name);
-	part->ifindex = target->ifindex;
-	fill_consumer_spec(part, until_ns);
+	snprintf(part->interface, sizeof(part->interface), "%s", target->on.name);
+	part->live_index = capture->part_count;
+	fill_consumer_spec(part, &target->on, until_ns);
 	capture->parts[capture->part_count++] = part;
 	return part;
 }
@@ -430,6 +466,8 @@ static struct capture *new_capture(const struct capture_deps *deps, struct reque
 	capture->ring_bytes = interfaces->ring_bytes;
 	capture->filters = filter_cache_new();
 	bool ok = capture->filters;
+	if (ok && interfaces->live)
+		ok = capture_live_attach(capture, interfaces->live, interfaces->count);
 	for (size_t i = 0; ok && i < interfaces->count; i++)
 		ok = add_part(capture, &interfaces->targets[i], interfaces->until_ns);
 	capture->tag_interface =
@@ -496,8 +534,8 @@ void capture_join(struct capture *capture, const struct capture_target *target)
 		capture->part_count--;
 		free_part(part);
 	}
-	skipped_add(&capture->skipped, target->name, r,
-		    r == -E2BIG ? "the capture has too many interfaces" : "too many captures are being started");
+	skipped_add(&capture->skipped, target->on.name, r,
+		    r == -E2BIG ? SKIPPED_LIMIT_TEXT : "too many captures are being started");
 }
 
 void capture_shut_down(struct capture *capture)
@@ -509,7 +547,9 @@ void capture_shut_down(struct capture *capture)
 void capture_abandon(struct capture *capture)
 {
 	capture->abandoned = true;
-	if (capture->delivery)
+	if (capture->live && capture->accepted && !capture->final_published)
+		capture_live_abandon(capture); /* may free it */
+	else if (capture->delivery)
 		delivery_abandon(capture->delivery, DAEMON_STOPPED_TEXT);
 	else if (!capture->final_published && !capture->accepted)
 		capture_reject(capture, -ESHUTDOWN, NULL, DAEMON_STOPPED_TEXT);
@@ -581,7 +621,7 @@ static void sum_parts(const struct capture *capture, struct capture_status *view
 		const uint64_t end_ns = capture->parts[i]->ended ? 0 : consumer_ends_ns(capture->parts[i]->consumer);
 		ends_ns = end_ns > ends_ns ? end_ns : ends_ns;
 	}
-	if (ends_ns && ends_ns < INT64_MAX)
+	if (ends_ns && ends_ns < REQUEST_ENDLESS_NS)
 		view->ends_ns = ends_ns + (uint64_t)clock_offset_ns();
 }
 

@@ -15,11 +15,11 @@
 #include <stdint.h>
 
 #include "base/cleanup.h"
-#include "base/network_interface.h"
+#include "capture/engine.h"
 
 struct config;
 struct deliveries;
-struct engine;
+struct live_output;
 struct event_bus;
 struct capture;
 struct offload;
@@ -57,13 +57,13 @@ struct capture_interfaces {
 	size_t ring_bytes; /* engine_plan_rings() for them */
 	uint64_t until_ns; /* boot time: they have appeared, and join until then; 0: they were there */
 	const struct skipped *skipped;
+	struct live_output *live; /* of a live request; NULL: none */
 };
 
 /* An interface to capture on, and the alias by which the request names it (owned by the request; NULL: by name). */
 struct capture_target {
-	char name[NETWORK_INTERFACE_NAME_SIZE];
+	struct engine_target on;
 	char *alias;
-	int ifindex; /* 0: it is away, and a recorder has its history under the name */
 };
 
 /*

@@ -11,7 +11,10 @@
 #include "base/log.h"
 #include "config/config.h"
 #include "event/event_bus.h"
+#include "job/audit.h"
 #include "job/capture_internal.h"
+#include "job/capture_live.h"
+#include "output/live_output.h"
 
 /* --- events --- */
 
@@ -27,8 +30,12 @@ struct event capture_event(const struct capture *capture, enum event_kind kind)
 		.broad = capture->request->broad,
 		.tags = capture->tags,
 		.customer = capture->request->customer,
+		.origin = capture->request->origin,
 		.key = request_key_name(capture->request),
 		.rule = capture->request->rule,
+		.filter = capture->request->filter_shown,
+		.inner = capture->request->inner_shown,
+		.limits = audit_limits(capture->request),
 		.alertid = capture->request->alertid,
 		.alertid_is_integer = capture->request->alertid_is_integer,
 		.skipped = capture->skipped.items,
@@ -37,13 +44,42 @@ struct event capture_event(const struct capture *capture, enum event_kind kind)
 	};
 }
 
+static bool is_empty(const struct capture *capture)
+{
+	return !capture->report.packets && !capture->report.lost_memory;
+}
+
+/* The configuration's limit that ended it, if the request does not name that one and was to go on. */
+static void add_limit(const struct capture *capture, struct event *event)
+{
+	const struct request *request = capture->request;
+	const struct config *config = capture->deps->config;
+	const enum end_reason reason = capture->report.reason;
+
+	if (reason == END_MEMORY) {
+		event->limit_key = "limits.memory";
+		event->limit = config->limits.memory_bytes;
+	} else if (reason == END_PACKETS && request->time_given && !request->packets_given) {
+		event->limit_key = "general.maxpackets";
+		event->limit = request->packets;
+	} else if (reason == END_BYTES && request->time_given && !request->bytes_given) {
+		event->limit_key = "general.maxbytes";
+		event->limit = request->bytes;
+	}
+}
+
 static void add_counters(const struct capture *capture, struct event *event)
 {
 	const struct consumer_report *report = &capture->report;
-	const bool empty = !report->packets && !report->lost_memory;
+	const bool empty = is_empty(capture);
 
 	event->counted = true;
 	event->reason = empty ? "empty" : end_reason_name(report->reason);
+	event->ended_by = empty ? end_reason_name(report->reason) : NULL;
+	event->interface_state = empty ? interface_state_name(report->interface_state) : NULL;
+	event->hint = empty ? capture->hint : NULL;
+	event->seen = report->seen;
+	add_limit(capture, event);
 	event->packets = report->packets;
 	event->bytes = report->bytes;
 	event->first_ns = report->first_ns;
@@ -51,10 +87,12 @@ static void add_counters(const struct capture *capture, struct event *event)
 	event->window.from_ns = report->from_ns;
 	event->window.to_ns = report->to_ns;
 	event->window.asked_from_ns = report->asked_from_ns;
+	event->window.asked_to_ns = report->asked_to_ns;
 	event->window.complete = report->complete;
 	event->lost.kernel = report->lost_kernel;
 	event->lost.evicted = report->lost_evicted;
 	event->lost.memory = report->lost_memory;
+	event->lost.at_least = report->reason == END_MEMORY;
 	event->odd_stamps = report->odd_stamps;
 	event->nic.rx_dropped = report->nic.rx_dropped;
 	event->nic.rx_missed_errors = report->nic.rx_missed_errors;
@@ -266,14 +304,25 @@ static void combine_reports(const struct capture *capture, struct consumer_repor
 		struct consumer_report part;
 
 		consumer_report(capture->parts[i]->consumer, &part);
-		whole->reason = part.to_ns > whole->to_ns ? part.reason : whole->reason;
+		if (part.to_ns > whole->to_ns && whole->reason != END_MEMORY)
+			whole->reason = part.reason;
 		whole->to_ns = part.to_ns > whole->to_ns ? part.to_ns : whole->to_ns;
 		/* Interfaces are armed one after another, and each looks back from its own start. */
 		if (!capture->parts[i]->joined && part.from_ns > whole->from_ns)
 			whole->from_ns = part.from_ns;
 		if (!capture->parts[i]->joined && part.asked_from_ns > whole->asked_from_ns)
 			whole->asked_from_ns = part.asked_from_ns;
+		whole->asked_to_ns = part.asked_to_ns > whole->asked_to_ns ? part.asked_to_ns : whole->asked_to_ns;
+		if (part.interface_state != whole->interface_state)
+			whole->interface_state = INTERFACE_UNKNOWN;
+		whole->retention_may_hide |= part.retention_may_hide;
+		whole->seen += part.seen;
 		whole->packets += part.packets;
+		if (part.first_ns && (!whole->first_ns || part.first_ns < whole->first_ns))
+			whole->first_ns = part.first_ns;
+		whole->last_ns = part.last_ns > whole->last_ns ? part.last_ns : whole->last_ns;
+		whole->odd_stamps += part.odd_stamps;
+		whole->truncated += part.truncated;
 		whole->lost_kernel += part.lost_kernel;
 		whole->lost_evicted += part.lost_evicted;
 		whole->lost_memory += part.lost_memory;
@@ -284,16 +333,63 @@ static void combine_reports(const struct capture *capture, struct consumer_repor
 		whole->complete &= part.complete && part.reason != END_INTERFACE_GONE;
 	}
 	whole->complete &= !capture->request->merge || !capture->skipped.total;
+	if (capture->memory_spent)
+		whole->reason = END_MEMORY;
+}
+
+static void explain_emptiness(struct capture *capture)
+{
+	const struct consumer_report *report = &capture->report;
+	/* Without memory the hint only names no interface. */
+	cleanup(cleanup_free) struct empty_hint_interface *interfaces =
+		calloc(capture->part_count, sizeof(*interfaces));
+	struct empty_hint hint = {
+		.interface = capture->name,
+		.bpf = capture->request->bpf ? capture->request->bpf : capture->request->required,
+		.inner = capture->request->inner,
+		.seen = report->seen,
+		.from_ns = report->from_ns,
+		.to_ns = report->to_ns,
+		.out_of_reach = report->from_ns == report->to_ns && report->asked_from_ns < report->from_ns,
+		.retention_may_hide = report->retention_may_hide,
+		.interfaces = interfaces,
+	};
+
+	for (size_t i = 0; interfaces && i < capture->part_count; i++) {
+		struct consumer_report part;
+
+		consumer_report(capture->parts[i]->consumer, &part);
+		if (part.interface_state != INTERFACE_UP && part.interface_state != INTERFACE_UNKNOWN)
+			interfaces[hint.interface_count++] =
+				(struct empty_hint_interface){capture->parts[i]->interface, part.interface_state};
+	}
+	empty_hint_text(&hint, capture->hint);
+}
+
+void capture_finish_live(struct capture *capture, const char *error)
+{
+	const struct delivery_result result = {.name = "live", .ok = true, .warning = error, .attempts = 1};
+
+	capture->report.packets = live_output_packets(capture->live);
+	capture->report.bytes = live_output_bytes(capture->live);
+	capture->packets_logged = true;
+	on_delivery_done(capture, &result, 1);
 }
 
 static void finish_combined(struct capture *capture)
 {
-	if (capture->part_count > 1)
+	if (capture->part_count > 1 && !capture->live)
 		recount_merged(capture, &capture->report);
 	if (capture->report.unsorted)
 		log_error("packets-not-sorted", log_str("request", capture->request->id),
 			  log_str("capture", capture->id), log_str("error", "out of memory"));
+	if (is_empty(capture))
+		explain_emptiness(capture);
 	capture->deps->capturing_ended(capture->deps->ctx, capture);
+	if (capture->live) {
+		capture_live_end(capture);
+		return;
+	}
 	start_packet_log(capture);
 	if (capture->report.packets)
 		deliver(capture);

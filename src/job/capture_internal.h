@@ -10,6 +10,7 @@
 #include "capture/consumer.h"
 #include "event/event.h"
 #include "job/capture.h"
+#include "job/empty_hint.h"
 #include "job/interfaces.h"
 #include "job/skipped.h"
 #include "output/output_file.h"
@@ -20,12 +21,13 @@
 #define CAPTURE_NAME_SIZE 256 /* interfaces joined by "+" */
 #define DAEMON_STOPPED_TEXT "the daemon was stopped"
 
+struct live_output;
+
 /* One interface's share. */
 struct capture_part {
 	struct offload_task arming;
 	struct capture *capture;
 	char interface[INTERFACE_NAME_SIZE];
-	int ifindex; /* 0: the interface is away */
 	struct consumer_spec consumer_spec;
 	struct error error;
 	const char *field; /* the request's field at fault if arming failed */
@@ -33,7 +35,9 @@ struct capture_part {
 	struct consumer *armed_consumer; /* written by the arming thread */
 	struct consumer *consumer;
 	bool arming_done, ended;
-	bool joined; /* its interface appeared later */
+	bool joined;		   /* its interface appeared later */
+	struct consumer_feed feed; /* of a live capture */
+	size_t live_index;	   /* which part of the live output it is */
 };
 
 struct capture {
@@ -53,13 +57,17 @@ struct capture {
 	bool accepted;
 	bool final_published;
 	bool shut_down, abandoned, stop_requested;
+	bool memory_spent;		/* for one of its parts */
 	bool packets_logged, delivered; /* the packets are freed after both */
 	struct consumer_report report;
 	char *tags;
+	char hint[EMPTY_HINT_SIZE]; /* why it is empty; "": it is not */
 	struct offload_task duplicates_search;
 	struct duplicates *duplicates; /* to leave out; NULL: none */
 	struct output_file output_file;
 	struct delivery *delivery;
+	struct live_output *live; /* referenced; NULL: it has destinations */
+	bool live_ended;	  /* it only waits for the client to read the end */
 	struct capture_part **parts;
 	size_t part_count, part_room;
 	struct skipped skipped; /* interfaces of the request that are no part of it */
@@ -73,6 +81,9 @@ void capture_reject(struct capture *capture, int code, const char *field, const 
 
 /* Every part has ended: counts, delivers, publishes the final event and frees the capture. */
 void capture_finish(struct capture *capture);
+
+/* A live capture's client has read all, or an error tells why it has not: publishes the final event and frees it. */
+void capture_finish_live(struct capture *capture, const char *error);
 
 /* The capture is finished: notifies the owner and frees it. */
 void capture_end(struct capture *capture);

@@ -2,7 +2,8 @@
 /*
  * The kernel's notices (capture/link_watch.h) only tell that something has changed, so all interfaces are listed then.
  * That takes milliseconds if there are hundreds, and pods may come and go all the time: at most a tenth of the loop's
- * time goes into it. An interface counts as known by its index, which the kernel does not use twice.
+ * time goes into it. An interface counts as known by its index, which the kernel does not use twice, and its link type:
+ * packets of another one are another interface in a file.
  */
 #include "job/follow.h"
 
@@ -17,18 +18,24 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/network_interface.h"
+#include "capture/link_type.h"
 #include "capture/link_watch.h"
 #include "job/targets.h"
 
 #define LISTING_SHARE 10     /* a listing is followed by this many times its duration without one */
 #define KNOWN_PRUNED_AT 8192 /* known interfaces, from which on those that are gone are forgotten */
 
+struct known {
+	unsigned index;
+	uint16_t linktype; /* that it had last */
+};
+
 struct follower {
 	LIST_ENTRY(follower) list;
 	struct follow *follow;
 	follow_appeared appeared;
 	void *ctx;
-	unsigned *known; /* indexes */
+	struct known *known;
 	size_t known_count, known_room;
 	bool calling, ended; /* ended within a call: freed after it */
 };
@@ -43,13 +50,20 @@ struct follow {
 
 /* --- what a follower has --- */
 
-static bool knows(const struct follower *follower, unsigned index)
+static struct known *find_known(const struct follower *follower, unsigned index)
 {
 	for (size_t i = follower->known_count; i > 0; i--) {
-		if (follower->known[i - 1] == index)
-			return true;
+		if (follower->known[i - 1].index == index)
+			return &follower->known[i - 1];
 	}
-	return false;
+	return NULL;
+}
+
+static bool knows(const struct follower *follower, const struct network_interface *device)
+{
+	const struct known *known = find_known(follower, (unsigned)device->index);
+
+	return known && known->linktype == link_type_of(device->hardware).linktype;
 }
 
 static void forget_gone(struct follower *follower)
@@ -58,28 +72,33 @@ static void forget_gone(struct follower *follower)
 	size_t kept = 0;
 
 	for (size_t i = 0; i < follower->known_count; i++) {
-		if (if_indextoname(follower->known[i], name) || errno != ENXIO)
+		if (if_indextoname(follower->known[i].index, name) || errno != ENXIO)
 			follower->known[kept++] = follower->known[i];
 	}
 	follower->known_count = kept;
 }
 
-static bool remember(struct follower *follower, unsigned index)
+static bool remember(struct follower *follower, unsigned index, unsigned short hardware)
 {
-	if (!index || knows(follower, index))
+	const struct known seen = {.index = index, .linktype = link_type_of(hardware).linktype};
+	struct known *known = find_known(follower, index);
+
+	if (known)
+		*known = seen;
+	if (known || !index)
 		return true;
 	if (follower->known_count == follower->known_room && follower->known_count >= KNOWN_PRUNED_AT)
 		forget_gone(follower);
 	if (follower->known_count == follower->known_room) {
 		const size_t room = follower->known_room ? 2 * follower->known_room : 64;
-		unsigned *known = reallocarray(follower->known, room, sizeof(*known));
 
+		known = reallocarray(follower->known, room, sizeof(*known));
 		if (!known)
 			return false;
 		follower->known = known;
 		follower->known_room = room;
 	}
-	follower->known[follower->known_count++] = index;
+	follower->known[follower->known_count++] = seen;
 	return true;
 }
 
@@ -109,9 +128,9 @@ static void offer(struct follower *follower, const struct interface_list *up)
 	for (size_t i = 0; i < up->count && !follower->ended; i++) {
 		struct network_interface device;
 
-		if (knows(follower, up->indexes[i]) || network_interface_read((int)up->indexes[i], &device) < 0)
+		if (network_interface_read((int)up->indexes[i], &device) < 0 || knows(follower, &device))
 			continue;
-		if (follower->appeared(follower->ctx, &device) && !remember(follower, up->indexes[i]))
+		if (follower->appeared(follower->ctx, &device) && !remember(follower, up->indexes[i], device.hardware))
 			log_error("interface-may-join-twice", log_str("interface", up->names[i]),
 				  log_str("error", "out of memory"));
 	}
@@ -217,7 +236,7 @@ struct follower *follow_begin(struct follow *follow, const struct targets *targe
 	LIST_INSERT_HEAD(&follow->followers, follower, list);
 	bool ok = true;
 	for (size_t i = 0; ok && i < targets->count; i++)
-		ok = remember(follower, (unsigned)targets->items[i].ifindex);
+		ok = remember(follower, (unsigned)targets->items[i].on.ifindex, targets->items[i].on.hardware);
 	follow_look(follow); /* something may have appeared since they were listed */
 	if (ok)
 		return follower;

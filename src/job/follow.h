@@ -16,8 +16,8 @@ struct follower;
 struct network_interface;
 struct targets;
 
-/* An interface that the follower has not had before is up. Returns whether the follower has it now; if not, it is
- * offered again later. */
+/* An interface that the follower has not had before, or not with this link type, is up. Returns whether the follower
+ * has it now; if not, it is offered again later. */
 typedef bool (*follow_appeared)(void *ctx, const struct network_interface *interface);
 
 /* NULL on ENOMEM. */

@@ -15,19 +15,25 @@
 #include <sys/queue.h>
 
 #include "base/clock.h"
+#include "base/container_of.h"
+#include "base/link_table.h"
 #include "base/log.h"
+#include "base/network_interface.h"
 #include "base/offload.h"
 #include "capture/engine.h"
 #include "config/config.h"
 #include "event/event.h"
 #include "event/event_bus.h"
+#include "job/audit.h"
 #include "job/follow.h"
+#include "job/interface_rules.h"
 #include "job/jobs_internal.h"
 #include "job/nonces.h"
 #include "job/reply_store.h"
 #include "job/request_rules.h"
 #include "job/targets.h"
 #include "request/request.h"
+#include "request/request_label.h"
 #include "request/request_text.h"
 #include "sink/delivery.h"
 
@@ -40,8 +46,9 @@
 #define ARMING_QUEUE 4096      /* tasks waiting for an arming thread */
 #define ARMING_MANY_QUEUE (4 * REQUEST_INTERFACES_MAX)
 
-/* A request whose id the reply store is looking up. */
+/* A request whose id the reply store is looking up, or whose interfaces' names the kernel is. */
 struct pending_lookup {
+	struct offload_task asking;
 	LIST_ENTRY(pending_lookup) list;
 	struct jobs *jobs;
 	struct job_watch *watch; /* NULL: no observer */
@@ -64,6 +71,7 @@ static void on_event(void *ctx, const struct event *event, const char *json)
 	json = answers ? own : json;
 	if (!event->suppressed)
 		jobs->counts.events[event->kind]++;
+	outcomes_count(&jobs->counts.outcomes, event);
 	if (event->kind == EVENT_ACCEPTED)
 		follow_look(jobs->follow); /* what has appeared while it was armed can join now */
 	if (json && job)
@@ -84,8 +92,11 @@ static void check_idle(struct jobs *jobs)
 		event_active(jobs->idle_event, EV_TIMEOUT, 1);
 }
 
-static void refuse_invalid(struct jobs *jobs, const char *origin, const struct request_refusal *refusal)
+static void refuse_invalid(struct jobs *jobs, const struct job_message *message, const struct request_refusal *refusal)
 {
+	cleanup(request_label_deinit) struct request_label label;
+
+	request_label_read(message->bytes, message->size, &label);
 	const struct event event = {
 		.kind = EVENT_REJECTED,
 		.id = *refusal->id ? refusal->id : NULL,
@@ -94,14 +105,19 @@ static void refuse_invalid(struct jobs *jobs, const char *origin, const struct r
 		.reason = refusal->error.text,
 		.field = *refusal->field ? refusal->field : NULL,
 		.code = -EINVAL,
-		.origin = origin,
+		.origin = message->origin,
 		.broad = !refusal->named,
+		.tags = label.tags,
+		.customer = label.customer,
+		.alertid = label.alertid,
+		.alertid_is_integer = label.alertid_is_integer,
 	};
 
+	audit_refused(NULL, &event);
 	event_bus_publish(jobs->options.bus, &event);
 }
 
-/* --- answers from before a restart --- */
+/* --- requests that wait for a look-up --- */
 
 /* Admits the request and finishes its watch, unless a job has taken that over. */
 static void admit_watched(struct jobs *jobs, const struct submission *submission, struct job_watch *watch)
@@ -131,6 +147,112 @@ static void refuse_watched(struct jobs *jobs, const struct submission *submissio
 	job_watch_finish(watch, outcome);
 }
 
+static struct pending_lookup *new_pending(struct jobs *jobs, const struct submission *submission,
+					  struct job_watch *watch)
+{
+	struct pending_lookup *pending = calloc(1, sizeof(*pending));
+	char *origin = pending ? strdup(submission->origin) : NULL;
+
+	if (!origin) {
+		free(pending);
+		return NULL;
+	}
+	pending->origin = origin;
+	pending->jobs = jobs;
+	pending->watch = watch;
+	if (watch) /* its owner may cancel it meanwhile */
+		job_watch_hold(watch);
+	pending->request = request_ref(submission->request);
+	pending->allowed = submission->allowed;
+	LIST_INSERT_HEAD(&jobs->pending_lookup, pending, list);
+	jobs->pending_lookup_count++;
+	return pending;
+}
+
+/* It no longer counts as pending; the caller frees it once it has been decided on. */
+static void end_pending(struct pending_lookup *pending)
+{
+	LIST_REMOVE(pending, list);
+	pending->jobs->pending_lookup_count--;
+}
+
+static void free_pending(struct pending_lookup *pending)
+{
+	if (pending->watch)
+		(void)job_watch_release(pending->watch);
+	request_unref(pending->request);
+	free(pending->origin);
+	free(pending);
+}
+
+/* --- names of interfaces that only the kernel may know --- */
+
+static bool is_unknown(const char *name)
+{
+	int index;
+
+	return network_interface_is_alternative(name) && link_table_find(name, &index) == -ENODEV;
+}
+
+static bool has_unknown_name(const struct jobs *jobs, const struct request *request)
+{
+	struct engine_target away;
+	bool unknown = false;
+
+	for (size_t i = 0; i < request->interface_count; i++)
+		unknown |= is_unknown(request->interfaces[i].name) &&
+			   !engine_find_away(jobs->options.engine, request->interfaces[i].name, &away);
+	return unknown;
+}
+
+static void run_asking(struct offload_task *task)
+{
+	const struct request *request = container_of(task, struct pending_lookup, asking)->request;
+	int index;
+
+	for (size_t i = 0; i < request->interface_count; i++) {
+		if (is_unknown(request->interfaces[i].name))
+			(void)!link_table_ask(request->interfaces[i].name, &index);
+	}
+}
+
+static void on_asked(struct offload_task *task)
+{
+	struct pending_lookup *pending = container_of(task, struct pending_lookup, asking);
+	struct jobs *jobs = pending->jobs;
+	const struct submission submission = {pending->origin, pending->request, pending->allowed, NULL};
+
+	end_pending(pending);
+	if (jobs->shutting_down && job_watch_is_durable(pending->watch))
+		job_watch_cancel(pending->watch);
+	else
+		admit_watched(jobs, &submission, pending->watch);
+	free_pending(pending);
+	check_idle(jobs);
+}
+
+/* Admits the request, after the kernel was asked for names that the link table may lack; a live one at once, since its
+ * output may be gone by then. */
+static void ask_or_admit(struct jobs *jobs, const struct submission *submission, struct job_watch *watch)
+{
+	/* What is left is for look-ups in the reply store, which requests with ids need. */
+	const bool ask = !jobs->shutting_down && !submission->live &&
+			 jobs->pending_lookup_count < JOBS_PENDING_LOOKUPS_MAX / 2 &&
+			 has_unknown_name(jobs, submission->request);
+	struct pending_lookup *pending = ask ? new_pending(jobs, submission, watch) : NULL;
+
+	if (pending) {
+		pending->asking = (struct offload_task){.run = run_asking, .done = on_asked};
+		if (offload_submit(jobs->name_lookup, &pending->asking) == 0)
+			return;
+		end_pending(pending);
+		free_pending(pending);
+	}
+	admit_watched(jobs, submission, watch);
+}
+
+/* --- answers from before a restart --- */
+
 /* A durable request is not run before it is certain that it was not run already. */
 static void decide(struct jobs *jobs, const struct submission *submission, struct job_watch *watch, int code,
 		   bool readable)
@@ -141,18 +263,18 @@ static void decide(struct jobs *jobs, const struct submission *submission, struc
 		end_submission(jobs, submission, watch, -EBADMSG,
 			       "it was answered before, but the stored answer cannot be read");
 	else
-		admit_watched(jobs, submission, watch);
+		ask_or_admit(jobs, submission, watch);
 }
 
 static void on_reply_looked_up(void *ctx, int code, const char *json, size_t size)
 {
 	struct pending_lookup *pending_lookup = ctx;
 	struct jobs *jobs = pending_lookup->jobs;
-	const struct submission submission = {pending_lookup->origin, pending_lookup->request, pending_lookup->allowed};
+	const struct submission submission = {pending_lookup->origin, pending_lookup->request, pending_lookup->allowed,
+					      NULL};
 	bool readable = true;
 
-	LIST_REMOVE(pending_lookup, list);
-	jobs->pending_lookup_count--;
+	end_pending(pending_lookup);
 	if (json && !reply_cache_knows(jobs->reply_cache, pending_lookup->request->id))
 		readable = reply_cache_restore(jobs->reply_cache, pending_lookup->request->id, json, size);
 	if (!readable)
@@ -163,17 +285,14 @@ static void on_reply_looked_up(void *ctx, int code, const char *json, size_t siz
 		job_watch_cancel(pending_lookup->watch);
 	else
 		decide(jobs, &submission, pending_lookup->watch, code, readable);
-	if (pending_lookup->watch)
-		(void)job_watch_release(pending_lookup->watch);
-	request_unref(pending_lookup->request);
-	free(pending_lookup->origin);
-	free(pending_lookup);
+	free_pending(pending_lookup);
 	check_idle(jobs);
 }
 
 static bool must_look_up(const struct jobs *jobs, const struct request *request)
 {
-	return jobs->options.reply_store && request->id_given && !reply_cache_knows(jobs->reply_cache, request->id);
+	return jobs->options.reply_store && request->id_given && !request->live &&
+	       !reply_cache_knows(jobs->reply_cache, request->id);
 }
 
 /* 0: the reply store is looking it up. Else it cannot. */
@@ -184,22 +303,14 @@ static int look_up_reply(struct jobs *jobs, const struct submission *submission,
 
 	if (!reply_store_is_up(reply_store) || jobs->pending_lookup_count >= JOBS_PENDING_LOOKUPS_MAX)
 		return -EAGAIN;
-	struct pending_lookup *pending_lookup = calloc(1, sizeof(*pending_lookup));
-	if (!pending_lookup || !(pending_lookup->origin = strdup(submission->origin)) ||
-	    reply_store_find(reply_store, request->id, on_reply_looked_up, pending_lookup) < 0) {
-		free(pending_lookup ? pending_lookup->origin : NULL);
-		free(pending_lookup);
+	struct pending_lookup *pending_lookup = new_pending(jobs, submission, watch);
+	if (!pending_lookup)
 		return -EAGAIN;
-	}
-	pending_lookup->jobs = jobs;
-	pending_lookup->watch = watch;
-	if (watch) /* its owner may cancel it meanwhile */
-		job_watch_hold(watch);
-	pending_lookup->request = request_ref(submission->request);
-	pending_lookup->allowed = submission->allowed;
-	LIST_INSERT_HEAD(&jobs->pending_lookup, pending_lookup, list);
-	jobs->pending_lookup_count++;
-	return 0;
+	if (reply_store_find(reply_store, request->id, on_reply_looked_up, pending_lookup) == 0)
+		return 0;
+	end_pending(pending_lookup);
+	free_pending(pending_lookup);
+	return -EAGAIN;
 }
 
 /* --- requests --- */
@@ -218,7 +329,7 @@ static void name_request(struct request *request, const char *id)
 static void look_up_or_admit(struct jobs *jobs, const struct job_message *message, struct request *request,
 			     struct job_watch *watch)
 {
-	const struct submission submission = {message->origin, request, message->allowed};
+	const struct submission submission = {message->origin, request, message->allowed, message->live};
 
 	name_request(request, message->id);
 	request->allowed = message->allowed;
@@ -226,6 +337,7 @@ static void look_up_or_admit(struct jobs *jobs, const struct job_message *messag
 	request->no_names = message->allowed->resolve ? NULL : message->allowed->resolve_rule;
 	request->published_ns = message->published_ns;
 	request->published_error_ns = message->published_error_ns;
+	audit_describe(request, message->origin);
 	if (message->refusal) {
 		end_submission(jobs, &submission, watch, -ECONNABORTED, message->refusal);
 		request_unref(request);
@@ -260,7 +372,7 @@ static void refuse(struct jobs *jobs, const struct job_message *message, const s
 		   struct job_watch *watch)
 {
 	jobs->submitter = watch;
-	refuse_invalid(jobs, message->origin, refusal);
+	refuse_invalid(jobs, message, refusal);
 	jobs->submitter = NULL;
 	job_watch_finish(watch, JOB_REFUSED);
 }
@@ -277,6 +389,7 @@ static void submit(struct jobs *jobs, const struct job_message *message, struct 
 		.published_ns = message->published_ns,
 		.rules = message->rule ? NULL : message->allowed,
 		.rule = message->rule,
+		.live = message->live,
 	};
 
 	switch (request_parse(message->bytes, message->size, &arrival, jobs->options.config, names, name_count,
@@ -329,6 +442,15 @@ struct job_watch *jobs_request(struct jobs *jobs, const char *origin, const void
 	return jobs_submit(jobs, &message, observer);
 }
 
+struct job_watch *jobs_request_live(struct jobs *jobs, const struct job_message *message,
+				    const struct job_observer *observer)
+{
+	struct job_message live = *message;
+
+	live.allowed = &jobs->options.config->api.requests;
+	return jobs_submit(jobs, &live, observer);
+}
+
 /* --- ends of captures --- */
 
 static bool on_armed(void *ctx, struct capture *capture, int code, const char *reason)
@@ -374,7 +496,7 @@ static void on_reply_saved(void *ctx)
 static void finish_job(struct jobs *jobs, struct job *job)
 {
 	const struct request *request = job_request(job);
-	const bool wanted = !job_is_put_off(job) && jobs->options.reply_store && request->id_given;
+	const bool wanted = !job_is_put_off(job) && jobs->options.reply_store && request->id_given && !request->live;
 	const bool wait = job_is_durable(job);
 	cleanup(cleanup_free) char *json = wanted ? reply_cache_json(jobs->reply_cache, request->id) : NULL;
 	const bool saving = json && reply_store_save(jobs->options.reply_store, request->id, json,
@@ -480,16 +602,21 @@ int jobs_open_history_stream(struct jobs *jobs, struct history_stream_spec *spec
 		return error_set(err, -ESHUTDOWN, "the daemon is stopping");
 	if (jobs->history_stream_count >= JOBS_HISTORY_STREAMS_MAX)
 		return error_set(err, -EBUSY, "%d history streams are open already", JOBS_HISTORY_STREAMS_MAX);
-	struct network_interface device = {0};
-	int r = request_rules_check_history(&jobs->options.config->api.requests, spec, err);
-	if (r == 0)
-		r = targets_find_interface(spec->interface, jobs->options.engine, &device, err);
+	const struct config_requests *allowed = &jobs->options.config->api.requests;
+	struct interface_rules rules;
+	struct engine_target target = {0};
+	int r = request_rules_check_history(allowed, jobs->options.engine, spec, err);
+	if (r == 0) {
+		interface_rules_init(&rules, jobs->options.engine, allowed, NULL);
+		r = targets_find_interface(spec->interface, &rules, &target, err);
+		interface_rules_deinit(&rules);
+	}
 	if (r < 0)
 		return r;
-	if (device.index && !engine_records(jobs->options.engine, device.name, device.index))
+	if (!engine_records(jobs->options.engine, &target))
 		return error_set(err, -ENODEV, "interface: \"%s\" is not recorded (history.interfaces)",
 				 spec->interface);
-	r = history_stream_start(&deps, spec, &device, reader, stream);
+	r = history_stream_start(&deps, spec, &target, reader, stream);
 	if (r < 0)
 		return error_set(err, r, "%s", r == -ENOMEM ? "out of memory" : "too many captures are being started");
 	jobs->history_stream_count++;
@@ -513,11 +640,20 @@ int jobs_stop(const struct jobs *jobs, const char *id)
 
 /* --- start and end --- */
 
+static void expect_destinations(struct jobs *jobs)
+{
+	const char *names[SINKS_MAX];
+	const size_t count = deliveries_destination_names(jobs->options.deliveries, names);
+
+	for (size_t i = 0; i < count; i++)
+		outcomes_expect(&jobs->counts.outcomes, names[i]);
+}
+
 static int start_nonces(struct jobs *jobs, struct error *err)
 {
 	const struct config_requests *rules = &jobs->options.config->requests;
 
-	if (!rules->key_count)
+	if (!rules->keyring)
 		return 0;
 	jobs->nonces = nonces_new(&(struct nonces_options){.path = rules->nonces_file,
 							   .max_age_ns = rules->signature_age_ns,
@@ -541,6 +677,7 @@ struct jobs *jobs_new(const struct jobs_options *options, struct error *err)
 	jobs->arming_many = offload_new(options->loop, "pcapd-arm-many", ARMING_MANY_THREADS, ARMING_MANY_QUEUE);
 	jobs->name_lookup = offload_new(options->loop, "pcapd-name", NAME_LOOKUP_THREADS, ARMING_QUEUE);
 	jobs->packet_log = offload_new(options->loop, "pcapd-trace", 1, PACKET_LOG_QUEUE);
+	expect_destinations(jobs);
 	jobs->repeat_rate.burst = REPEATS_LOGGED;
 	jobs->put_off_rate.burst = 1;
 	jobs->reply_cache = reply_cache_new();

@@ -15,6 +15,8 @@
 #include "history/history_stream.h"
 #include "job/capture_list.h"
 #include "job/job.h"
+#include "job/outcomes.h"
+#include "output/live_output.h"
 
 struct config;
 struct config_requests;
@@ -34,7 +36,8 @@ struct jobs_options {
 	struct reply_store *reply_store; /* NULL: none */
 };
 
-#define JOBS_PENDING_LOOKUPS_MAX 1024 /* requests whose id the reply store is looking up */
+#define JOBS_PENDING_LOOKUPS_MAX \
+	1024 /* requests whose id the reply store is looking up, or whose interfaces the kernel */
 
 /* A request as received. */
 struct job_message {
@@ -46,7 +49,8 @@ struct job_message {
 	uint64_t published_error_ns;	       /* how far off that may be */
 	const char *refusal;		       /* why it must be refused if it is for this node; NULL: it need not */
 	const struct config_requests *allowed; /* what it may ask for */
-	const char *rule; /* the alert rule that made it, which then need not be signed; NULL: none */
+	const char *rule;	  /* the alert rule that made it, which then need not be signed; NULL: none */
+	struct live_output *live; /* where the packets go while they come; NULL: to destinations */
 };
 
 /* Everything in `options` must outlive the jobs. NULL and `err` on failure. */
@@ -69,6 +73,12 @@ struct job_watch *jobs_submit(struct jobs *jobs, const struct job_message *messa
 /* The same for a request that just came over the control API. */
 struct job_watch *jobs_request(struct jobs *jobs, const char *origin, const void *bytes, size_t size,
 			       const struct job_observer *observer);
+
+#define JOBS_LIVE_MAX 16 /* live captures at once */
+
+/* The same, but its packets go to `message->live` while it runs: see job/capture_live.h. A known id is refused. */
+struct job_watch *jobs_request_live(struct jobs *jobs, const struct job_message *message,
+				    const struct job_observer *observer);
 
 #define JOBS_HISTORY_STREAMS_MAX 8 /* open at once */
 
@@ -99,6 +109,7 @@ struct jobs_counts {
 	uint64_t delivering;	      /* captures being delivered */
 	uint64_t elsewhere;	      /* requests for other nodes since the start */
 	uint64_t events[EVENT_KINDS]; /* published since the start, by enum event_kind */
+	struct outcomes outcomes;     /* since the start */
 };
 struct jobs_counts jobs_counts(const struct jobs *jobs);
 

@@ -51,6 +51,7 @@ struct submission {
 	const char *origin;
 	struct request *request;
 	const struct config_requests *allowed; /* what it may ask for */
+	struct live_output *live;	       /* NULL: none */
 };
 
 /* Whether a refusal with this code means "not now". */

@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -21,7 +22,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/hash.h"
 #include "base/log.h"
 #include "request/request.h"
 
@@ -29,13 +29,12 @@
 #define BUCKETS NONCES_MAX
 #define NONE UINT32_MAX
 
-static const char magic[8] = "pcapsig1";
+static const char magic[8] = "pcapsig2";
 
 struct record {
 	uint8_t mac[MAC_BYTES];
 	uint64_t signed_s;
-	uint32_t entry; /* hash of the stream entry's id; 0: none */
-	uint32_t unused;
+	uint64_t entry; /* digest of the stream entry's id; 0: none */
 };
 
 /* The file, in the host's byte order. */
@@ -112,7 +111,7 @@ static void forget(struct nonces *nonces, uint32_t number, uint64_t now_s)
 		file->floor_s = signed_s + 1;
 }
 
-static void remember(struct nonces *nonces, const struct request *request, uint32_t entry, uint64_t now_s)
+static void remember(struct nonces *nonces, const struct request *request, uint64_t entry, uint64_t now_s)
 {
 	struct nonces_file *file = nonces->file;
 	const uint32_t number = (uint32_t)(file->count % NONCES_MAX);
@@ -127,19 +126,30 @@ static void remember(struct nonces *nonces, const struct request *request, uint3
 	link_record(nonces, number);
 }
 
+/* A publisher chooses the ids of its entries, so it must not find another one with the same digest. 0: failure. */
+static uint64_t digest_of(const char *entry)
+{
+	uint8_t digest[EVP_MAX_MD_SIZE];
+	uint64_t number = 0;
+
+	if (EVP_Digest(entry, strlen(entry), digest, NULL, EVP_sha256(), NULL) == 1)
+		memcpy(&number, digest, sizeof(number));
+	return number;
+}
+
 int nonces_use(struct nonces *nonces, const struct request *request, const char *entry, uint64_t now_ns,
 	       struct error *err)
 {
-	const uint32_t hash = entry ? hash_text(entry) | 1 : 0;
+	const uint64_t digest = entry ? digest_of(entry) : 0;
 	const struct record *record = find_record(nonces, request->mac);
 
-	if (record && hash && record->entry == hash)
+	if (record && digest && record->entry == digest)
 		return 0;
 	if (record)
 		return error_set(err, -EALREADY, "was used before: a request needs a nonce of its own");
 	if (!entry && request->signed_s < nonces->file->floor_s)
 		return error_set(err, -ESTALE, "was made before what this node remembers: sign the request again");
-	remember(nonces, request, hash, now_ns / NS_PER_S);
+	remember(nonces, request, digest, now_ns / NS_PER_S);
 	return 0;
 }
 

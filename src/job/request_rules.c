@@ -11,6 +11,8 @@
 #include "base/clock.h"
 #include "config/config.h"
 #include "history/history_stream.h"
+#include "job/interface_rules.h"
+#include "job/targets.h"
 #include "request/request.h"
 #include "sink/delivery.h"
 
@@ -59,28 +61,34 @@ static int check_destinations(const struct request_rules *rules, const struct re
 
 /* --- interfaces --- */
 
-static bool is_key_allowed(const struct config_key *key, const char *interface)
+static int check_interface(const struct interface_rules *rules, const char *interface, const char *section,
+			   const struct config_key *key, struct error *err)
 {
-	return !key || !key->interfaces.count || is_listed(&key->interfaces, interface);
-}
+	struct engine_target target = {0};
 
-bool request_rules_allow_interface(const struct config_requests *allowed, const struct config_key *key,
-				   const char *interface)
-{
-	return (!allowed->interfaces.count || is_listed(&allowed->interfaces, interface)) &&
-	       is_key_allowed(key, interface);
-}
-
-static int check_interface(const struct config_requests *allowed, const struct config_key *key, const char *interface,
-			   struct error *err)
-{
-	if (strcmp(interface, ANY) == 0 || request_rules_allow_interface(allowed, key, interface))
+	if (strcmp(interface, ANY) == 0 || interface_rules_list(rules, interface))
 		return 0;
-	if (is_key_allowed(key, interface))
+	targets_look_up(interface, rules->engine, &target); /* what does not exist is no listed device either */
+	if (!interface_rule_allows(rules, &rules->origin, interface, &target))
 		return error_set(err, -EACCES, "interface: a request may not capture on \"%s\" (%s.interfaces)",
-				 interface, allowed->section);
-	return error_set(err, -EACCES, "interface: the key \"%s\" may not capture on \"%s\" (%s.keys_file)", key->name,
-			 interface, allowed->section);
+				 interface, section);
+	if (!interface_rule_allows(rules, &rules->key, interface, &target))
+		return error_set(err, -EACCES, "interface: the key \"%s\" may not capture on \"%s\" (%s.keys_file)",
+				 key->name, interface, section);
+	return 0;
+}
+
+static int check_interfaces(const struct request_rules *rules, const struct request *request, struct error *err)
+{
+	struct interface_rules interfaces;
+	int r = 0;
+
+	interface_rules_init(&interfaces, rules->engine, rules->allowed, request->key);
+	for (size_t i = 0; r == 0 && i < request->interface_count; i++)
+		r = check_interface(&interfaces, request->interfaces[i].name, rules->allowed->section, request->key,
+				    err);
+	interface_rules_deinit(&interfaces);
+	return r;
 }
 
 /* --- the others --- */
@@ -125,9 +133,9 @@ int request_rules_check(const struct request_rules *rules, const struct request 
 
 	*field = "to_destinations";
 	int r = check_destinations(rules, request, err);
-	for (size_t i = 0; r == 0 && i < request->interface_count; i++) {
+	if (r == 0) {
 		*field = "interface";
-		r = check_interface(allowed, request->key, request->interfaces[i].name, err);
+		r = check_interfaces(rules, request, err);
 	}
 	if (r == 0) {
 		*field = request->before_ns ? "before" : "from";
@@ -136,13 +144,16 @@ int request_rules_check(const struct request_rules *rules, const struct request 
 	return r == 0 ? check_debug(rules, request, field, err) : r;
 }
 
-int request_rules_check_history(const struct config_requests *allowed, struct history_stream_spec *spec,
-				struct error *err)
+int request_rules_check_history(const struct config_requests *allowed, struct engine *engine,
+				struct history_stream_spec *spec, struct error *err)
 {
+	struct interface_rules interfaces;
 	const uint64_t now_ns = clock_realtime_ns();
 	const uint64_t reach_ns = spec->from_ns < now_ns ? now_ns - spec->from_ns : 0;
-	int r = check_interface(allowed, NULL, spec->interface, err);
 
+	interface_rules_init(&interfaces, engine, allowed, NULL);
+	int r = check_interface(&interfaces, spec->interface, allowed->section, NULL, err);
+	interface_rules_deinit(&interfaces);
 	if (r == 0 && !spec->from_given && allowed->maxbefore_ns < CONFIG_MAXBEFORE_NONE)
 		spec->from_ns = reach_ns > allowed->maxbefore_ns ? now_ns - allowed->maxbefore_ns : spec->from_ns;
 	else if (r == 0)

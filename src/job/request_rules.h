@@ -10,9 +10,9 @@
 #include "base/error.h"
 
 struct config;
-struct config_key;
 struct config_requests;
 struct deliveries;
+struct engine;
 struct history_stream_spec;
 struct request;
 
@@ -20,6 +20,7 @@ struct request_rules {
 	const struct config *config;
 	const struct config_requests *allowed;
 	const struct deliveries *deliveries;
+	struct engine *engine;
 };
 
 /* 0, or -EACCES with `err` ("<field>: …") and `*field`. */
@@ -28,9 +29,5 @@ warn_unused int request_rules_check(const struct request_rules *rules, const str
 
 /* The same for the history stream. Sets what its packets must match; one that asks for all there is gets what it may
  * have. */
-warn_unused int request_rules_check_history(const struct config_requests *allowed, struct history_stream_spec *spec,
-					    struct error *err);
-
-/* Whether a request signed with this key (NULL: unsigned) may capture on the interface. */
-bool request_rules_allow_interface(const struct config_requests *allowed, const struct config_key *key,
-				   const char *interface);
+warn_unused int request_rules_check_history(const struct config_requests *allowed, struct engine *engine,
+					    struct history_stream_spec *spec, struct error *err);

@@ -11,6 +11,8 @@
 #define SKIPPED_REASON_MAX 255	     /* bytes; longer reasons are cut */
 #define SKIPPED_TEXT_MAX (48u << 10) /* bytes: fits into a comment of a file */
 
+#define SKIPPED_LIMIT_TEXT "limit" /* the reason of interfaces beyond the limit for a request or a capture */
+
 struct skipped {
 	struct event_skipped *items; /* `listed` of them */
 	char **texts;		     /* what they point to */

@@ -7,25 +7,54 @@
 
 #include "capture/engine.h"
 #include "config/config.h"
-#include "job/request_rules.h"
+#include "job/interface_rules.h"
 
-/* Unless it is one of the first `known`. */
-static void add_target(struct targets *targets, size_t known, const struct network_interface *device, char *alias)
+/* Unless it is one of the first `known`. False: there is no room. */
+static bool add_target(struct targets *targets, size_t known, const struct engine_target *added, char *alias)
 {
 	for (size_t i = 0; i < known; i++) {
-		const struct capture_target *target = &targets->items[i];
+		const struct engine_target *target = &targets->items[i].on;
 
-		if (target->ifindex == device->index && (device->index || strcmp(target->name, device->name) == 0))
-			return;
+		if (target->ifindex == added->ifindex && target->source == added->source)
+			return true;
 	}
 	if (targets->count == REQUEST_INTERFACES_MAX)
-		return;
-	struct capture_target *target = &targets->items[targets->count++];
-	*target = (struct capture_target){.alias = alias, .ifindex = device->index};
-	memcpy(target->name, device->name, sizeof(target->name));
+		return false;
+	targets->items[targets->count++] = (struct capture_target){.on = *added, .alias = alias};
+	return true;
 }
 
-static int add_all_up(const struct request *request, char *alias, const struct config_requests *allowed,
+static struct engine_target target_of(const struct network_interface *device, const struct interface_rules *rules)
+{
+	struct engine_target target = {.ifindex = device->index, .hardware = device->hardware};
+
+	memcpy(target.name, device->name, sizeof(target.name));
+	target.former = interface_rules_list(rules, target.name);
+	return target;
+}
+
+/* One of the interfaces that are up, by its place in the list. */
+static int add_up(struct targets *targets, size_t place, size_t known, const struct interface_rules *rules, char *alias)
+{
+	const char *name = targets->up.names[place];
+	struct engine_target target = {.ifindex = (int)targets->up.indexes[place]};
+	struct network_interface device;
+
+	const int r = network_interface_read(target.ifindex, &device);
+	if (r < 0 && r != -ENODEV)
+		return r;
+	if (r == 0)
+		target = target_of(&device, rules);
+	if (!interface_rules_allow(rules, r == 0 ? target.name : name, &target))
+		return 0;
+	if (r < 0)
+		skipped_add(&targets->skipped, name, r, "");
+	else if (!add_target(targets, known, &target, alias))
+		skipped_add(&targets->skipped, target.name, -E2BIG, SKIPPED_LIMIT_TEXT);
+	return 0;
+}
+
+static int add_all_up(char *alias, const struct config_requests *allowed, const struct interface_rules *rules,
 		      struct targets *targets, struct error *err)
 {
 	const size_t before = targets->count; /* those of the list differ */
@@ -36,18 +65,9 @@ static int add_all_up(const struct request *request, char *alias, const struct c
 		return error_set(err, r, "listing interfaces: %s", strerror(-r));
 	if (!targets->up.count)
 		return error_set(err, -ENODEV, "no interface of this host is up");
-	if (targets->up.count > REQUEST_INTERFACES_MAX)
-		return error_set(err, -E2BIG, "%zu interfaces are up; the limit per request is %d", targets->up.count,
-				 REQUEST_INTERFACES_MAX);
 	for (size_t i = 0; i < targets->up.count; i++) {
-		struct network_interface device;
-
-		r = network_interface_read((int)targets->up.indexes[i], &device);
-		if (r == 0 && request_rules_allow_interface(allowed, request->key, device.name))
-			add_target(targets, before, &device, alias);
-		else if (r == -ENODEV && request_rules_allow_interface(allowed, request->key, targets->up.names[i]))
-			skipped_add(&targets->skipped, targets->up.names[i], r, "");
-		else if (r < 0 && r != -ENODEV)
+		r = add_up(targets, i, before, rules, alias);
+		if (r < 0)
 			return error_set(err, r, "interface %s: %s", targets->up.names[i], strerror(-r));
 	}
 	if (targets->count)
@@ -69,34 +89,60 @@ static int unknown_interface(const char *name, struct error *err)
 	return -ENODEV;
 }
 
-int targets_find_interface(const char *name, struct engine *engine, struct network_interface *device, struct error *err)
+int targets_look_up(const char *name, struct engine *engine, struct engine_target *target)
 {
-	const int r = network_interface_find(name, device);
+	struct network_interface device;
 
-	if (r == 0)
-		return 0;
-	*device = (struct network_interface){0};
-	if (engine_records_away(engine, name, device->name))
-		return 0;
-	return r == -ENODEV ? unknown_interface(name, err) : error_set(err, r, "interface %s: %s", name, strerror(-r));
+	const int r = network_interface_find(name, &device);
+	if (r < 0)
+		return engine_find_away(engine, name, target) ? 0 : r;
+	*target = (struct engine_target){.ifindex = device.index, .hardware = device.hardware};
+	memcpy(target->name, device.name, sizeof(target->name));
+	return 0;
+}
+
+int targets_find_interface(const char *name, const struct interface_rules *rules, struct engine_target *target,
+			   struct error *err)
+{
+	const int r = targets_look_up(name, rules->engine, target);
+
+	if (r < 0)
+		return r == -ENODEV ? unknown_interface(name, err)
+				    : error_set(err, r, "interface %s: %s", name, strerror(-r));
+	target->former = interface_rules_list(rules, target->name);
+	if (!interface_rules_allow(rules, name,
+				   target)) /* the name has another meaning since the request was checked */
+		return error_set(err, -EACCES, "interface: a request may not capture on \"%s\"", name);
+	return 0;
+}
+
+static int find(const struct request *request, const struct config_requests *allowed,
+		const struct interface_rules *rules, struct targets *targets, struct error *err)
+{
+	for (size_t i = 0; i < request->interface_count; i++) {
+		const struct request_interface *wanted = &request->interfaces[i];
+		const bool any = strcmp(wanted->name, "any") == 0;
+		struct engine_target target;
+		const int r = any ? add_all_up(wanted->alias, allowed, rules, targets, err)
+				  : targets_find_interface(wanted->name, rules, &target, err);
+
+		if (r < 0)
+			return r;
+		if (!any && !add_target(targets, targets->count, &target, wanted->alias))
+			skipped_add(&targets->skipped, target.name, -E2BIG, SKIPPED_LIMIT_TEXT);
+	}
+	return 0;
 }
 
 int targets_find(const struct request *request, const struct config_requests *allowed, struct engine *engine,
 		 struct targets *targets, struct error *err)
 {
-	for (size_t i = 0; i < request->interface_count; i++) {
-		const struct request_interface *wanted = &request->interfaces[i];
-		const bool any = strcmp(wanted->name, "any") == 0;
-		struct network_interface device;
-		const int r = any ? add_all_up(request, wanted->alias, allowed, targets, err)
-				  : targets_find_interface(wanted->name, engine, &device, err);
+	struct interface_rules rules;
 
-		if (r < 0)
-			return r;
-		if (!any)
-			add_target(targets, targets->count, &device, wanted->alias);
-	}
-	return 0;
+	interface_rules_init(&rules, engine, allowed, request->key);
+	const int r = find(request, allowed, &rules, targets, err);
+	interface_rules_deinit(&rules);
+	return r;
 }
 
 void targets_deinit(struct targets *targets)

@@ -3,7 +3,6 @@
 #include "output/output_file.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -67,55 +66,33 @@ static void close_reader(void *ctx, struct byte_stream *stream)
 	free_reader(stream->ctx);
 }
 
-static bool add_comment(struct output_file *output, const char *format, ...) printf_like(2, 3);
-
-static bool add_comment(struct output_file *output, const char *format, ...)
+static bool add_window(struct output_comments *comments, const struct consumer_report *report)
 {
-	va_list arguments;
+	char from[CLOCK_TEXT_SIZE], to[CLOCK_TEXT_SIZE], asked[2][CLOCK_TEXT_SIZE];
 
-	va_start(arguments, format);
-	char *text = NULL;
-	const int length = vasprintf(&text, format, arguments);
-	va_end(arguments);
-	if (length < 0)
-		return false;
-	output->comments[output->info.comment_count++] = text;
-	return true;
-}
-
-static bool add_window(struct output_file *output, const struct consumer_report *report)
-{
-	char from[CLOCK_TEXT_SIZE], to[CLOCK_TEXT_SIZE], asked[CLOCK_TEXT_SIZE];
-
-	return add_comment(output, "window: %s to %s, asked from %s, %s; lost: kernel %llu, evicted %llu, memory %llu",
-			   clock_format(report->from_ns, from), clock_format(report->to_ns, to),
-			   clock_format(report->asked_from_ns, asked), report->complete ? "complete" : "incomplete",
-			   (unsigned long long)report->lost_kernel, (unsigned long long)report->lost_evicted,
-			   (unsigned long long)report->lost_memory);
+	return output_comments_add(
+		comments,
+		"window: %s to %s, asked from %s to %s, %s; lost: kernel %llu, evicted %llu, memory %s%llu; "
+		"%llu packets passed",
+		clock_format(report->from_ns, from), clock_format(report->to_ns, to),
+		clock_format(report->asked_from_ns, asked[0]), clock_format(report->asked_to_ns, asked[1]),
+		report->complete ? "complete" : "incomplete", (unsigned long long)report->lost_kernel,
+		(unsigned long long)report->lost_evicted, report->reason == END_MEMORY ? "at least " : "",
+		(unsigned long long)report->lost_memory, (unsigned long long)report->seen);
 }
 
 static bool add_comments(struct output_file *output, const struct output_file_options *options)
 {
-	const struct request *request = options->request;
-	bool ok = !request->comment || add_comment(output, "%s", request->comment);
+	struct output_comments *comments = &output->comments;
+	bool ok = output_comments_add_request(comments, options->request, options->tags);
 
-	ok = ok && add_comment(output, "request: %s", request->json);
-	ok = ok && add_comment(output, "tags: %s", options->tags);
-	if (request->customer)
-		ok = ok && add_comment(output, "customer: %s", request->customer);
-	if (request->alertid)
-		ok = ok && add_comment(output, "alertid: %s", request->alertid);
-	if (request->rule)
-		ok = ok && add_comment(output, "asked for by the alert rule: %s", request->rule);
-	if (request_key_name(request))
-		ok = ok && add_comment(output, "signed with the key: %s", request_key_name(request));
-	ok = ok && add_window(output, options->report);
+	ok = ok && add_window(comments, options->report);
 	if (options->skipped)
-		ok = ok && add_comment(output, "skipped: %s", options->skipped);
+		ok = ok && output_comments_add(comments, "skipped: %s", options->skipped);
 	if (options->duplicates)
-		ok = ok && add_comment(output, "duplicates: %llu left out",
-				       (unsigned long long)duplicates_count(options->duplicates));
-	return ok && add_comment(output, "ended: %s", end_reason_name(options->report->reason));
+		ok = ok && output_comments_add(comments, "duplicates: %llu left out",
+					       (unsigned long long)duplicates_count(options->duplicates));
+	return ok && output_comments_add(comments, "ended: %s", end_reason_name(options->report->reason));
 }
 
 static bool add_parts(struct output_file *output, const struct output_file_options *options)
@@ -160,7 +137,8 @@ int output_file_init(struct output_file *output, const struct output_file_option
 		return -ENOMEM;
 	}
 	host_info_describe(&output->info);
-	output->info.comments = (const char *const *)output->comments;
+	output->info.comments = (const char *const *)output->comments.texts;
+	output->info.comment_count = output->comments.count;
 	output->info.interfaces = output->interfaces;
 	output->info.interface_count = output->part_count;
 	capture_file_name(output->name, options->node, options->interface, options->report->from_ns, request->id,
@@ -180,9 +158,7 @@ int output_file_init(struct output_file *output, const struct output_file_option
 
 void output_file_deinit(struct output_file *output)
 {
-	for (size_t i = 0; i < output->info.comment_count; i++)
-		free(output->comments[i]);
-	output->info.comment_count = 0;
+	output_comments_deinit(&output->comments);
 	free(take(output->interfaces));
 	free(take(output->filter));
 	free(take(output->stores));

@@ -6,6 +6,7 @@
 #include "base/packet.h"
 #include "capture/consumer.h"
 #include "output/duplicates.h"
+#include "output/output_comments.h"
 #include "output/statistics_comment.h"
 #include "output/store_merge.h"
 #include "pcapng/capture_file.h"
@@ -30,7 +31,7 @@ struct output_file {
 	struct store_merge_limits limits;
 	char name[CAPTURE_FILE_NAME_SIZE];
 	struct sink_file file; /* for a delivery; valid as long as the output file */
-	char *comments[13];
+	struct output_comments comments;
 };
 
 struct output_file_options {

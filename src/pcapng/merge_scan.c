@@ -232,10 +232,14 @@ static int describe_input(struct buffer *text, const struct merge_input *input, 
 	return r == 0 ? buffer_append_string(text, ")") : r;
 }
 
-int merge_describe(struct merge_description *description, const struct merge_input *inputs, size_t count)
+int merge_describe(struct merge_description *description, const struct merge_input *inputs, size_t count,
+		   const char *missing)
 {
 	cleanup(buffer_deinit) struct buffer text = BUFFER_INIT(DESCRIPTION_MAX);
-	int r = buffer_append_string(&text, count > 0 ? "merged: " : "merged: nothing");
+	int r = missing ? buffer_printf(&text, "missing: %s; ", missing) : 0;
+
+	if (r == 0)
+		r = buffer_append_string(&text, count > 0 ? "merged: " : "merged: nothing");
 
 	for (size_t i = 0; r == 0 && i < count; i++)
 		r = describe_input(&text, &inputs[i], i == 0 ? "" : ", ");

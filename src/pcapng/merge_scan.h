@@ -19,7 +19,9 @@ struct merge_description {
  * `text_share` bytes are omitted. 0 or -ENOMEM. */
 warn_unused int merge_scan(struct merge_description *description, struct merge_input *input, size_t text_share);
 
-/* Makes the first comment, which lists the inputs, after all scans. 0 or -ENOMEM. */
-warn_unused int merge_describe(struct merge_description *description, const struct merge_input *inputs, size_t count);
+/* Makes the first comment, which lists the inputs and what is missing (NULL: nothing), after all scans. 0 or -ENOMEM.
+ */
+warn_unused int merge_describe(struct merge_description *description, const struct merge_input *inputs, size_t count,
+			       const char *missing);
 
 void merge_description_deinit(struct merge_description *description);

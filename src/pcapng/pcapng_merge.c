@@ -16,7 +16,7 @@ struct pcapng_merge {
 	struct merge_input inputs[];
 };
 
-static int scan_inputs(struct pcapng_merge *merge, const struct pcapng_merge_input *inputs)
+static int scan_inputs(struct pcapng_merge *merge, const struct pcapng_merge_input *inputs, const char *missing)
 {
 	const size_t text_share = merge->count > 0 ? PCAPNG_MERGE_TEXT_MAX / merge->count : 0;
 	int r = 0;
@@ -26,7 +26,7 @@ static int scan_inputs(struct pcapng_merge *merge, const struct pcapng_merge_inp
 		if (r == 0)
 			r = merge_scan(&merge->description, &merge->inputs[i], text_share);
 	}
-	return r == 0 ? merge_describe(&merge->description, merge->inputs, merge->count) : r;
+	return r == 0 ? merge_describe(&merge->description, merge->inputs, merge->count, missing) : r;
 }
 
 static int make_file(struct pcapng_merge *merge, const char *application)
@@ -44,7 +44,7 @@ static int make_file(struct pcapng_merge *merge, const char *application)
 	return merge->file ? merge_order_failed(merge->order, NULL) : -ENOMEM;
 }
 
-int pcapng_merge_new(const struct pcapng_merge_input *inputs, size_t count, const char *application,
+int pcapng_merge_new(const struct pcapng_merge_input *inputs, size_t count, const struct pcapng_merge_maker *maker,
 		     struct pcapng_merge **merge, struct error *error)
 {
 	if (count > PCAPNG_MERGE_INPUTS_MAX)
@@ -55,9 +55,9 @@ int pcapng_merge_new(const struct pcapng_merge_input *inputs, size_t count, cons
 	if (!made)
 		return error_set(error, -ENOMEM, "no memory to merge");
 	made->count = count;
-	int r = scan_inputs(made, inputs);
+	int r = scan_inputs(made, inputs, maker->missing);
 	if (r == 0)
-		r = make_file(made, application);
+		r = make_file(made, maker->application);
 	if (r == -ENOMEM)
 		return error_set(error, r, "no memory to merge");
 	if (r < 0)

@@ -35,6 +35,12 @@ struct pcapng_merge_input {
 	struct byte_range bytes;
 };
 
+/* What the new file says of how it was made. */
+struct pcapng_merge_maker {
+	const char *application; /* for the section header */
+	const char *missing;	 /* for the first comment: what is not in it; NULL: nothing */
+};
+
 struct pcapng_merge_report {
 	uint64_t packets;
 	size_t interfaces;
@@ -44,11 +50,12 @@ struct pcapng_merge_report {
 };
 
 /*
- * Reads all inputs. `application` goes into the new file's section header; labels are copied; the inputs' bytes must
- * stay valid and unchanged. 0, -ENOMEM, -E2BIG (too many inputs), or the result of pcapng_merge_failed().
+ * Reads all inputs. Labels are copied; `maker->application` and the inputs' bytes must stay valid and unchanged. 0,
+ * -ENOMEM, -E2BIG (too many inputs), or the result of pcapng_merge_failed().
  */
-warn_unused int pcapng_merge_new(const struct pcapng_merge_input *inputs, size_t count, const char *application,
-				 struct pcapng_merge **merge, struct error *error);
+warn_unused int pcapng_merge_new(const struct pcapng_merge_input *inputs, size_t count,
+				 const struct pcapng_merge_maker *maker, struct pcapng_merge **merge,
+				 struct error *error);
 void pcapng_merge_free(struct pcapng_merge *merge);
 
 /* The report on an input; valid as long as the merge. */

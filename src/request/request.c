@@ -17,6 +17,7 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "config/config.h"
+#include "config/config_keyring.h"
 #include "request/request_field.h"
 #include "request/request_node.h"
 #include "request/request_peek.h"
@@ -183,7 +184,7 @@ static int check_signature(json_t *message, const struct request_arrival *arriva
 	const uint64_t arrival_ns = arrival->published_ns ? arrival->published_ns : arrival->received_ns;
 	struct error err;
 
-	if (!arrival->rules || !arrival->rules->key_count)
+	if (!arrival->rules || !arrival->rules->keyring)
 		return 0;
 	if (signature_verify(message, arrival->rules, arrival_ns, signature, &err) == 0)
 		return 0;
@@ -208,15 +209,18 @@ static struct request *request_new(const struct config *config, const struct req
 	request->received_ns = arrival->received_ns;
 	request->published_ns = arrival->published_ns;
 	request->key = signature->key;
+	if (request->key)
+		request->keys = config_keyring_hold(arrival->rules->keyring);
 	request->signed_s = signature->time_s;
 	memcpy(request->mac, signature->mac, sizeof(request->mac));
-	request->packets = config->general.maxpackets;
-	request->bytes = config->general.maxbytes;
+	request->live = request->merge = arrival->live;
+	request->packets = arrival->live ? UINT64_MAX : config->general.maxpackets;
+	request->bytes = arrival->live ? UINT64_MAX : config->general.maxbytes;
 	request->snap = config->general.snaplength_bytes < REQUEST_SNAP_MAX ? (uint32_t)config->general.snaplength_bytes
 									    : REQUEST_SNAP_MAX;
 	request->format = strcmp(config->general.format, "pcap") == 0 ? REQUEST_FORMAT_PCAP : REQUEST_FORMAT_PCAPNG;
 	request->logrequest = config->general.logrequests;
-	request->packetdebug = config->general.packetdebug;
+	request->packetdebug = config->general.packetdebug && !arrival->live;
 	return request;
 }
 
@@ -258,18 +262,37 @@ static void resolve_times(struct request *request, const struct config *config)
 {
 	if (request->duration_ns)
 		return;
-	request->duration_ns = request->idle_ns ? request->idle_ns : config->general.defaulttimeout_ns;
+	request->duration_ns = request->idle_ns ? request->idle_ns
+			       : request->live	? REQUEST_ENDLESS_NS
+						: config->general.defaulttimeout_ns;
 	request->idle_ns = 0;
+}
+
+/* What a file of packets that are gone once they are sent cannot have. */
+static int check_live(const struct request *request, struct request_refusal *refusal)
+{
+	const char *field = request->destination_count ? "to_destinations"
+			    : request->follow	       ? "follow"
+			    : request->drop_duplicates ? "drop_duplicates"
+			    : request->dedupe	       ? "dedupe"
+			    : request->packetdebug     ? "packetdebug"
+						       : NULL;
+
+	return request->live && field ? request_refuse(refusal, field, "is not possible with a live capture") : 0;
 }
 
 static int complete(struct request *request, json_t *message, const struct config *config,
 		    struct request_refusal *refusal)
 {
-	if (check_window(request, config, refusal) < 0 || check_follow(request, refusal) < 0)
+	if (check_window(request, config, refusal) < 0 || check_follow(request, refusal) < 0 ||
+	    check_live(request, refusal) < 0)
 		return -EINVAL;
 	if (request->drop_duplicates && !request->merge)
 		return request_refuse(refusal, "drop_duplicates",
 				      "needs merge: it is about the interfaces of one file");
+	request->time_given = request->duration_ns || request->idle_ns || request->to_ns;
+	request->packets_given = json_integer_value(json_object_get(message, "packets")) > 0;
+	request->bytes_given = json_integer_value(json_object_get(message, "bytes")) > 0;
 	resolve_times(request, config);
 	if (!request->id_given && make_id(request->id) < 0)
 		return request_refuse(refusal, "id",
@@ -348,9 +371,10 @@ static size_t text_bytes(const char *text)
 size_t request_bytes(const struct request *request)
 {
 	size_t bytes = sizeof(*request) + text_bytes(request->bpf) + text_bytes(request->inner) +
-		       text_bytes(request->tags) + text_bytes(request->customer) + text_bytes(request->comment) +
-		       text_bytes(request->alertid) + text_bytes(request->dedupe) + text_bytes(request->rule) +
-		       text_bytes(request->json);
+		       text_bytes(request->filter_shown) + text_bytes(request->inner_shown) +
+		       text_bytes(request->origin) + text_bytes(request->tags) + text_bytes(request->customer) +
+		       text_bytes(request->comment) + text_bytes(request->alertid) + text_bytes(request->dedupe) +
+		       text_bytes(request->rule) + text_bytes(request->json);
 
 	for (size_t i = 0; i < request->interface_count; i++)
 		bytes += sizeof(*request->interfaces) + text_bytes(request->interfaces[i].name) +
@@ -380,6 +404,9 @@ void request_unref(struct request *request)
 	free(request->destinations);
 	free(request->bpf);
 	free(request->inner);
+	free(request->filter_shown);
+	free(request->inner_shown);
+	free(request->origin);
 	free(request->tags);
 	free(request->customer);
 	free(request->comment);
@@ -387,6 +414,7 @@ void request_unref(struct request *request)
 	free(request->dedupe);
 	free(request->rule);
 	free(request->json);
+	config_key_set_release(request->keys);
 	free(request);
 }
 

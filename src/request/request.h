@@ -15,6 +15,7 @@
 
 struct config;
 struct config_key;
+struct config_key_set;
 struct config_requests;
 
 #define REQUEST_SIZE_MAX (64 * 1024) /* bytes of JSON */
@@ -25,6 +26,7 @@ struct config_requests;
 #define REQUEST_SNAP_MAX PACKET_SNAPLEN_MAX
 #define REQUEST_ID_SIZE 65
 #define REQUEST_MAC_BYTES 32
+#define REQUEST_ENDLESS_NS ((uint64_t)INT64_MAX / 2) /* the duration of a live capture without a limit; 146 years */
 
 enum request_format { REQUEST_FORMAT_PCAPNG, REQUEST_FORMAT_PCAP };
 
@@ -48,22 +50,27 @@ struct request {
 	/* Aliases are resolved; each name occurs once, in the request's order; "any" stays as it is. */
 	struct request_interface *interfaces;
 	size_t interface_count;
-	char *bpf;		 /* NULL: none */
-	char *inner;		 /* a filter for the packet in a tunnel; NULL: none */
-	const char *required;	 /* a filter that its packets must match as well, the configuration's; NULL: none */
-	const char *no_names;	 /* the rule that forbids its filters host names; NULL: none */
-	uint32_t snap;		 /* bytes */
-	uint64_t packets;	 /* per capture */
-	uint64_t bytes;		 /* per capture */
-	uint64_t before_ns;	 /* 0: start now */
-	uint64_t from_ns, to_ns; /* absolute window, real time; 0: not given */
-	uint64_t idle_ns;	 /* 0: no idle limit */
-	uint64_t duration_ns;	 /* never 0: duration, else timeout, else the default */
-	char *tags, *customer, *comment; /* NULL: not given */
-	char *alertid;			 /* as text; NULL: not given */
+	char *bpf;	      /* NULL: none */
+	char *inner;	      /* a filter for the packet in a tunnel; NULL: none */
+	const char *required; /* a filter that its packets must match as well, the configuration's; NULL: none */
+	char *filter_shown;   /* `required` and `bpf` as one text for events, cut; NULL: none */
+	char *inner_shown;    /* `inner` likewise */
+	char *origin;	      /* where it came from; NULL: not known */
+	const char *no_names; /* the rule that forbids its filters host names; NULL: none */
+	uint32_t snap;	      /* bytes */
+	uint64_t packets;     /* per capture */
+	uint64_t bytes;	      /* per capture */
+	bool packets_given, bytes_given, time_given; /* it names that limit itself; time: duration, timeout or to */
+	uint64_t before_ns;			     /* 0: start now */
+	uint64_t from_ns, to_ns;		     /* absolute window, real time; 0: not given */
+	uint64_t idle_ns;			     /* 0: no idle limit */
+	uint64_t duration_ns;			     /* never 0: duration, else timeout, else the default */
+	char *tags, *customer, *comment;	     /* NULL: not given */
+	char *alertid;				     /* as text; NULL: not given */
 	bool alertid_is_integer;
 	char *dedupe; /* key that marks repetitions, instead of alertid; NULL: not given */
 	enum request_format format;
+	bool live;		      /* its packets go to a client while it runs, not to destinations */
 	bool merge;		      /* one file with all interfaces */
 	bool drop_duplicates;	      /* of frames that several of them saw; with `merge` only */
 	bool follow;		      /* interfaces that appear join "any" */
@@ -74,9 +81,10 @@ struct request {
 	uint64_t published_error_ns;	       /* how far off published_ns may be */
 	uint64_t published_ns;		       /* real time, if it may be long before received_ns; else 0 */
 	const struct config_requests *allowed; /* what it may ask for, the configuration's */
-	/* The key that signed it, the configuration's, and what of the signature tells replays; NULL: unsigned. */
+	/* The key that signed it, of the set, and what of the signature tells replays; NULL: unsigned. */
 	const struct config_key *key;
-	char *rule;	   /* the alert rule that made it; NULL: none */
+	char *rule; /* the alert rule that made it; NULL: none */
+	struct config_key_set *keys;
 	uint64_t signed_s; /* Unix seconds by the sender's clock */
 	uint8_t mac[REQUEST_MAC_BYTES];
 	char *json; /* the request as received but for its signature, as compact JSON, for the file's comment */
@@ -95,6 +103,7 @@ struct request_arrival {
 	uint64_t published_ns;		     /* as in struct request */
 	const struct config_requests *rules; /* whose keys must have signed it; NULL: it need not be signed */
 	const char *rule;		     /* the alert rule that made it; NULL: none */
+	bool live;			     /* as in struct request */
 };
 
 /*

@@ -12,6 +12,8 @@
 #include "config/config.h"
 #include "request/request_value.h"
 
+#define NAMES_SIZE 512 /* of the names that a refusal lists */
+
 /* Requires 1 to REQUEST_INTERFACES_MAX strings, none empty, none with a control character. */
 static int check_list(struct request_draft *draft, const char *field, const json_t *list)
 {
@@ -95,11 +97,27 @@ int request_list_set_interfaces(struct request_draft *draft, const struct reques
 	return 0;
 }
 
+/* "cloudshark, memory and 7 more", or "none". Returns `text`. */
+static const char *list_names(const char *const *names, size_t count, char text[static NAMES_SIZE])
+{
+	const size_t room = NAMES_SIZE - sizeof(" and 18446744073709551615 more");
+	size_t used = (size_t)snprintf(text, NAMES_SIZE, "%s", count ? "" : "none");
+
+	for (size_t i = 0; i < count; i++) {
+		if (used + strlen(names[i]) + 2 >= room) {
+			snprintf(text + used, NAMES_SIZE - used, " and %zu more", count - i);
+			break;
+		}
+		used += (size_t)snprintf(text + used, NAMES_SIZE - used, "%s%s", i ? ", " : "", names[i]);
+	}
+	return text;
+}
+
 static int refuse_alias(struct request_draft *draft, const char *field, const char *alias)
 {
 	const struct config *config = draft->config;
 	cleanup(cleanup_free) const char **known = NULL;
-	char hint[REQUEST_HINT_SIZE], quote[REQUEST_QUOTE_SIZE];
+	char hint[REQUEST_HINT_SIZE], quote[REQUEST_QUOTE_SIZE], names[NAMES_SIZE];
 	size_t count = 0;
 
 	for (size_t i = 0; i < config->interface_count; i++)
@@ -111,9 +129,9 @@ static int refuse_alias(struct request_draft *draft, const char *field, const ch
 	for (size_t i = 0; i < config->interface_count; i++)
 		for (size_t k = 0; k < config->interfaces[i].alias.count; k++)
 			known[count++] = config->interfaces[i].alias.items[k];
-	return request_refuse(draft->refusal, field, "no interface on this node has the alias \"%s\"%s",
+	return request_refuse(draft->refusal, field, "no interface on this node has the alias \"%s\"%s; there are: %s",
 			      request_text_quote(alias, strlen(alias), quote),
-			      request_text_suggestion(alias, known, count, hint));
+			      request_text_suggestion(alias, known, count, hint), list_names(known, count, names));
 }
 
 static bool has_alias(const struct config_interface *interface, const char *alias)
@@ -178,7 +196,7 @@ static bool is_listed(const char *name, const char *const *list, size_t count)
 
 int request_list_set_destinations(struct request_draft *draft, const struct request_field *field, const json_t *value)
 {
-	char hint[REQUEST_HINT_SIZE], quote[REQUEST_QUOTE_SIZE];
+	char hint[REQUEST_HINT_SIZE], quote[REQUEST_QUOTE_SIZE], names[NAMES_SIZE];
 	const json_t *item;
 	size_t i;
 	int r = check_list(draft, field->name, value);
@@ -193,10 +211,12 @@ int request_list_set_destinations(struct request_draft *draft, const struct requ
 		const char *name = json_string_value(item);
 
 		if (!is_listed(name, draft->destinations, draft->destination_count))
-			return request_refuse(draft->refusal, field->name, "no destination \"%s\" is configured%s",
+			return request_refuse(draft->refusal, field->name,
+					      "no destination \"%s\" is configured%s; there are: %s",
 					      request_text_quote(name, strlen(name), quote),
 					      request_text_suggestion(name, draft->destinations,
-								      draft->destination_count, hint));
+								      draft->destination_count, hint),
+					      list_names(draft->destinations, draft->destination_count, names));
 		r = add_destination(draft, field->name, name);
 		if (r < 0)
 			return r;

@@ -104,8 +104,11 @@ int request_value_set_format(struct request_draft *draft, const struct request_f
 			      request_text_quote(json_string_value(value), json_string_length(value), quote));
 }
 
+/* A live capture holds no more than it can pass on, so only how far it reaches back has a limit. */
 static uint64_t limit_of(const struct request_draft *draft, const struct request_field *field)
 {
+	if (draft->request->live && field->offset != offsetof(struct request, before_ns))
+		return REQUEST_ENDLESS_NS;
 	return *(const uint64_t *)((const char *)draft->config + field->limit_offset);
 }
 

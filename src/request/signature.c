@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/printable.h"
 #include "config/config.h"
+#include "config/config_keyring.h"
 #include "request/canonical_json.h"
 #include "request/request.h"
 #include "request/request_text.h"
@@ -91,17 +92,6 @@ static void read_mac(const char *text, uint8_t mac[static SIGNATURE_MAC_BYTES])
 		mac[i] = (uint8_t)(digit_of(text[2 * i]) << 4 | digit_of(text[2 * i + 1]));
 }
 
-static const struct config_key *find_key(const struct config_requests *rules, const struct parts *parts)
-{
-	for (size_t i = 0; i < rules->key_count; i++) {
-		const char *name = rules->keys[i].name;
-
-		if (strlen(name) == parts->key_size && memcmp(name, parts->key, parts->key_size) == 0)
-			return &rules->keys[i];
-	}
-	return NULL;
-}
-
 /* --- verifying --- */
 
 static int check_age(const struct config_requests *rules, uint64_t time_s, uint64_t arrival_ns, struct error *err)
@@ -116,10 +106,20 @@ static int check_age(const struct config_requests *rules, uint64_t time_s, uint6
 			 age_s < 0 ? -age_s : age_s, age_s < 0 ? "after" : "before", most_s);
 }
 
+/* 0, -EBADMSG (another secret, or another request), or -errno. */
+static int check_mac(json_t *message, const char *head, const struct signature *signature, struct error *err)
+{
+	uint8_t mac[SIGNATURE_MAC_BYTES];
+	const int r = compute_mac(message, head, signature->key->secret, mac, err);
+
+	if (r == 0 && CRYPTO_memcmp(mac, signature->mac, sizeof(mac)) != 0)
+		return error_set(err, -EBADMSG, "does not fit the request and the key \"%s\"", signature->key->name);
+	return r;
+}
+
 static int verify(json_t *message, const char *text, const struct config_requests *rules, uint64_t arrival_ns,
 		  struct signature *signature, struct error *err)
 {
-	uint8_t mac[SIGNATURE_MAC_BYTES];
 	char head[HEAD_SIZE], quote[REQUEST_QUOTE_SIZE];
 	struct parts parts;
 	char *end;
@@ -127,7 +127,9 @@ static int verify(json_t *message, const char *text, const struct config_request
 	if (!split(text, &parts))
 		return error_set(err, -EINVAL,
 				 "must be KEY:TIME:NONCE:MAC, with Unix seconds, and a MAC of 64 hexadecimal digits");
-	const struct config_key *key = find_key(rules, &parts);
+	const struct config_key *key = config_keyring_find(rules->keyring, parts.key, parts.key_size);
+	if (!key && config_keyring_read_again(rules->keyring))
+		key = config_keyring_find(rules->keyring, parts.key, parts.key_size);
 	if (!key)
 		return error_set(err, -EINVAL, "there is no key \"%s\" (requests.keys_file)",
 				 request_text_quote(parts.key, parts.key_size, quote));
@@ -139,10 +141,15 @@ static int verify(json_t *message, const char *text, const struct config_request
 	if (r < 0)
 		return r;
 	snprintf(head, sizeof(head), "%.*s", (int)(parts.mac - text), text);
-	r = compute_mac(message, head, key->secret, mac, err);
-	if (r == 0 && CRYPTO_memcmp(mac, signature->mac, sizeof(mac)) != 0)
-		r = error_set(err, -EINVAL, "does not fit the request and the key \"%s\"", key->name);
-	return r;
+	r = check_mac(message, head, signature, err);
+	if (r != -EBADMSG || !config_keyring_read_again(rules->keyring))
+		return r == -EBADMSG ? -EINVAL : r;
+	signature->key = config_keyring_find(rules->keyring, parts.key, parts.key_size);
+	if (!signature->key)
+		return error_set(err, -EINVAL, "there is no key \"%s\" any more (requests.keys_file)",
+				 request_text_quote(parts.key, parts.key_size, quote));
+	r = check_mac(message, head, signature, err);
+	return r == -EBADMSG ? -EINVAL : r;
 }
 
 int signature_verify(json_t *message, const struct config_requests *rules, uint64_t arrival_ns,

@@ -22,7 +22,7 @@ struct config_requests;
 #define SIGNATURE_NONCE_MAX 64 /* bytes */
 
 struct signature {
-	const struct config_key *key; /* the configuration's */
+	const struct config_key *key; /* of the current set of rules->keyring */
 	uint64_t time_s;	      /* Unix seconds by the sender's clock */
 	uint8_t mac[SIGNATURE_MAC_BYTES];
 };

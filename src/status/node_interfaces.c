@@ -1,20 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Joins three lists by name: getifaddrs(3), whose AF_PACKET entries have flags and the kernel's counters
- * (rtnl_link_stats of linux/if_link.h, 32 bits wide: differences are taken modulo 2^32), the engine's open rings, and
- * the configuration's aliases. All are listed whole; what a caller has no room for is cut at the end.
+ * Joins lists by name: the link table, the kernel's counters, the engine's open rings, and the configuration's aliases.
+ * All are listed whole; what a caller has no room for is cut at the end. The counters come from /proc, because
+ * rtnetlink and getifaddrs(3) wait for the kernel's RTNL lock.
  */
 #include "status/node_interfaces.h"
 
 #include <errno.h>
-#include <ifaddrs.h>
-#include <linux/if_link.h>
-#include <net/if.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/link_table.h"
 #include "base/network_interface.h"
 #include "capture/engine.h"
 #include "config/config.h"
@@ -22,7 +21,7 @@
 /* The name is the first member of all that is looked up by it. */
 struct counters {
 	char name[16];
-	uint32_t packets, bytes;
+	uint64_t packets, bytes;
 };
 
 struct rate {
@@ -49,36 +48,42 @@ static int compare_names(const void *a, const void *b)
 	return strcmp(a, b);
 }
 
-static bool is_packet_entry(const struct ifaddrs *entry)
+/* "  eth0: 1500 10 0 0 0 0 0 0 900 9 …": bytes and packets received, six other counters, the same for sent ones. */
+static bool read_counters(char *line, struct counters *counters)
 {
-	return entry->ifa_addr && entry->ifa_addr->sa_family == AF_PACKET;
-}
+	unsigned long long rx_bytes, rx_packets, tx_bytes, tx_packets;
+	char *end = strrchr(line, ':');
 
-static size_t count_entries(const struct ifaddrs *list)
-{
-	size_t count = 0;
-	for (const struct ifaddrs *entry = list; entry; entry = entry->ifa_next)
-		count += is_packet_entry(entry);
-	return count;
+	if (!end || sscanf(end + 1, "%llu %llu %*u %*u %*u %*u %*u %*u %llu %llu", &rx_bytes, &rx_packets, &tx_bytes,
+			   &tx_packets) != 4)
+		return false;
+	*end = '\0';
+	line += strspn(line, " ");
+	snprintf(counters->name, sizeof(counters->name), "%s", line);
+	counters->packets = rx_packets + tx_packets;
+	counters->bytes = rx_bytes + tx_bytes;
+	return true;
 }
 
 static void take_sample(struct sample *sample)
 {
-	struct ifaddrs *list = NULL;
+	cleanup(cleanup_fclose) FILE *file = fopen("/proc/self/net/dev", "re");
+	char line[512];
+	size_t room = 0;
 	*sample = (struct sample){.time_ns = clock_boottime_ns()};
-	if (getifaddrs(&list) < 0)
-		return;
-	sample->counters = calloc(count_entries(list) + 1, sizeof(*sample->counters));
-	for (const struct ifaddrs *entry = list; sample->counters && entry; entry = entry->ifa_next) {
-		if (!is_packet_entry(entry) || !entry->ifa_data)
+	while (file && fgets(line, sizeof(line), file)) {
+		struct counters read;
+		if (!read_counters(line, &read))
 			continue;
-		const struct rtnl_link_stats *stats = entry->ifa_data;
-		struct counters *counters = &sample->counters[sample->count++];
-		snprintf(counters->name, sizeof(counters->name), "%s", entry->ifa_name);
-		counters->packets = stats->rx_packets + stats->tx_packets;
-		counters->bytes = stats->rx_bytes + stats->tx_bytes;
+		if (sample->count == room) {
+			room = room ? 2 * room : 64;
+			struct counters *counters = reallocarray(sample->counters, room, sizeof(*counters));
+			if (!counters)
+				break;
+			sample->counters = counters;
+		}
+		sample->counters[sample->count++] = read;
 	}
-	freeifaddrs(list);
 	if (sample->count)
 		qsort(sample->counters, sample->count, sizeof(*sample->counters), compare_names);
 }
@@ -102,11 +107,11 @@ void node_interfaces_sample(struct node_interfaces *interfaces)
 		const struct counters *after = &now.counters[i];
 		const struct counters *before = find(after->name, last->counters, last->count, sizeof(*before));
 		struct rate *rate = &interfaces->rates[interfaces->rate_count];
-		if (!before)
-			continue;
+		if (!before || after->packets < before->packets || after->bytes < before->bytes)
+			continue; /* a new interface of this name */
 		memcpy(rate->name, after->name, sizeof(rate->name));
-		rate->packets_per_s = (double)(uint32_t)(after->packets - before->packets) / seconds;
-		rate->bytes_per_s = (double)(uint32_t)(after->bytes - before->bytes) / seconds;
+		rate->packets_per_s = (double)(after->packets - before->packets) / seconds;
+		rate->bytes_per_s = (double)(after->bytes - before->bytes) / seconds;
 		interfaces->rate_count++;
 	}
 	free(interfaces->last.counters);
@@ -166,6 +171,7 @@ static void add_ring(struct node_interface *interface, const struct engine_inter
 	interface->reach_ns = ring->reach_ns;
 	interface->held_bytes = ring->held_bytes;
 	interface->ring_bytes = ring->ring_bytes;
+	interface->asked_bytes = ring->asked_bytes;
 }
 
 static int compare_rings(const void *a, const void *b)
@@ -191,19 +197,14 @@ static struct engine_interface *list_rings(struct engine *engine, size_t *count)
 	return rings;
 }
 
-/* In the kernel's order. Returns how many. */
-static size_t add_kernel(const struct ifaddrs *found, struct node_interface *items)
+static void add_links(struct node_interface_list *list, const struct link_entry *links, size_t count)
 {
-	size_t count = 0;
-	for (const struct ifaddrs *entry = found; entry; entry = entry->ifa_next) {
-		if (!is_packet_entry(entry))
-			continue;
-		struct node_interface *interface = &items[count++];
+	for (size_t i = 0; i < count; i++) {
+		struct node_interface *interface = &list->items[list->total++];
 		interface->present = true;
-		interface->up = entry->ifa_flags & IFF_UP;
-		snprintf(interface->name, sizeof(interface->name), "%s", entry->ifa_name);
+		interface->up = links[i].up;
+		memcpy(interface->name, links[i].name, sizeof(links[i].name));
 	}
-	return count;
 }
 
 /* The first of this name, or where it would stand. */
@@ -240,12 +241,32 @@ static void add_rings(struct node_interface_list *list, const struct engine_inte
 	}
 }
 
+/* Recorders whose interface is not there: they have a row of their own, unless the ring of one that was there has one.
+ */
+static void add_waiting(struct node_interface_list *list)
+{
+	for (size_t i = 0; i < list->recorder_count; i++) {
+		const struct node_recorder *recorder = &list->recorders[i];
+		size_t k = 0;
+
+		if (!recorder->away)
+			continue;
+		while (k < list->total && strcmp(list->items[k].name, recorder->setting) != 0)
+			k++;
+		struct node_interface *row = &list->items[k];
+		list->total += k == list->total;
+		snprintf(row->name, sizeof(row->name), "%s", recorder->setting);
+		row->waiting = true;
+	}
+}
+
 /* Recorders come first, then what has captures, each by name. */
 static int compare_importance(const void *a, const void *b)
 {
 	const struct node_interface *left = a, *right = b;
-	if (left->recorder != right->recorder)
-		return left->recorder ? -1 : 1;
+	const bool left_records = left->recorder || left->waiting, right_records = right->recorder || right->waiting;
+	if (left_records != right_records)
+		return left_records ? -1 : 1;
 	if (!left->captures != !right->captures)
 		return left->captures ? -1 : 1;
 	return strcmp(left->name, right->name);
@@ -253,21 +274,23 @@ static int compare_importance(const void *a, const void *b)
 
 int node_interfaces_list(const struct node_interfaces *interfaces, size_t limit, struct node_interface_list *list)
 {
-	struct ifaddrs *found = NULL;
-	size_t ring_count = 0;
+	cleanup(cleanup_free) struct link_entry *links = NULL;
+	size_t ring_count = 0, link_count = 0;
 	*list = (struct node_interface_list){0};
-	if (getifaddrs(&found) < 0)
-		return -errno;
+	const int r = link_table_list(&links, &link_count);
+	if (r < 0)
+		return r;
 	cleanup(cleanup_free) struct engine_interface *rings = list_rings(interfaces->engine, &ring_count);
 	cleanup(cleanup_free) bool *known = calloc(ring_count + 1, sizeof(*known));
-	if (rings && known)
-		list->items = calloc(count_entries(found) + ring_count + 1, sizeof(*list->items));
-	if (list->items)
-		list->total = add_kernel(found, list->items);
-	freeifaddrs(found);
+	list->recorders = rings ? node_recorders_list(interfaces->config, rings, ring_count) : NULL;
+	list->recorder_count = list->recorders ? interfaces->config->history.interfaces.count : 0;
+	if (list->recorders && known)
+		list->items = calloc(link_count + ring_count + list->recorder_count + 1, sizeof(*list->items));
 	if (!list->items)
 		return -ENOMEM;
+	add_links(list, links, link_count);
 	add_rings(list, rings, ring_count, known);
+	add_waiting(list);
 	list->count = list->total;
 	if (list->total > limit) {
 		qsort(list->items, list->total, sizeof(*list->items), compare_importance);
@@ -283,6 +306,7 @@ int node_interfaces_list(const struct node_interfaces *interfaces, size_t limit,
 void node_interface_list_deinit(struct node_interface_list *list)
 {
 	free(list->items);
+	free(list->recorders);
 	*list = (struct node_interface_list){0};
 }
 

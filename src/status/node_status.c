@@ -84,6 +84,7 @@ struct node_load node_status_load(const struct node_status *status)
 		.jobs = jobs_counts(status->options.jobs),
 		.memory_bytes = engine_memory_used(status->options.engine),
 		.memory_limit_bytes = status->options.config->limits.memory_bytes,
+		.shortages = engine_shortages(status->options.engine),
 		.warm_memory_bytes = slab_pool_usage(status->options.slabs).warm_bytes,
 		.kept = status->options.memory ? memory_sink_usage(status->options.memory)
 					       : (struct memory_sink_usage){0},
@@ -150,11 +151,17 @@ static json_t *interface_json(const struct node_interface *interface, bool detai
 						 number(interface->packets), "dropped", number(interface->dropped)));
 	if (json && interface->recorder)
 		json_object_set_new(json, "reach", seconds_json(interface->reach_ns));
-	if (json && !interface->present)
+	if (json && !interface->present && interface->ring)
 		json_object_set_new(json, "gone", json_true());
+	if (json && interface->waiting)
+		json_object_set_new(json, "waiting", json_true());
+	const bool shrunk = interface->ring && interface->asked_bytes > interface->ring_bytes;
+	if (json && shrunk)
+		json_object_set_new(json, "ring_asked", number(interface->asked_bytes));
+	if (json && interface->ring && (detailed || shrunk))
+		json_object_set_new(json, "ring", number(interface->ring_bytes));
 	if (json && detailed && interface->ring)
-		json_object_update_new(json, json_pack("{so so}", "ring", number(interface->ring_bytes), "held",
-						       number(interface->held_bytes)));
+		json_object_set_new(json, "held", number(interface->held_bytes));
 	if (json && detailed)
 		json_object_set_new(json, "rate",
 				    json_pack("{so so}", "packets", number((uint64_t)(interface->packets_per_s + 0.5)),
@@ -229,6 +236,14 @@ static char *dump(json_t *json)
 	return text;
 }
 
+char *node_status_stopped_json(const struct node_status *status)
+{
+	return dump(json_pack("{si ss ss ss ss so so}", "v", STATUS_VERSION, "node",
+			      status->options.config->general.node, "instance", status->instance, "host", status->host,
+			      "version", PCAPDAEMON_VERSION, "started", time_json(status->started_ns), "stopped",
+			      time_json(clock_realtime_ns())));
+}
+
 char *node_status_json(const struct node_status *status)
 {
 	const struct config *config = status->options.config;
@@ -242,6 +257,9 @@ char *node_status_json(const struct node_status *status)
 			  interfaces_json(&list, false), "load", load_json(status), "captures", captures_json(status),
 			  "destinations", destinations_json(status));
 
+	struct error cannot;
+	if (json && engine_may_capture(&cannot) < 0)
+		json_object_set_new(json, "cannot_capture", json_string(cannot.text));
 	if (json && redis.name_taken)
 		json_object_set_new(json, "name_taken", json_true());
 	if (json && list.total > list.count)

@@ -8,13 +8,13 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/slab_pool.h"
+#include "capture/engine.h"
 #include "job/jobs.h"
 #include "sink/memory_sink.h"
 #include "status/node_interfaces.h"
 
 struct config;
 struct deliveries;
-struct engine;
 struct event_base;
 struct node_status;
 
@@ -27,6 +27,10 @@ struct node_redis {
 	bool clock_known;
 	int64_t clock_offset_ns; /* the server's clock minus this host's, give or take the uncertainty */
 	uint64_t clock_uncertainty_ns;
+	bool stream_wanted;	 /* [redis] stream names one */
+	uint64_t stream_running; /* requests from the stream, not final yet */
+	uint64_t stream_waiting; /* further ones, which met a limit */
+	uint64_t stream_pauses;	 /* of its reader, counted since the start */
 };
 
 struct node_status_options {
@@ -52,7 +56,8 @@ struct node_load {
 	struct jobs_counts jobs;
 	uint64_t memory_bytes, memory_limit_bytes; /* captured bytes not yet delivered */
 	uint64_t warm_memory_bytes;		   /* mapped and touched, not in use */
-	struct memory_sink_usage kept;		   /* finished files in memory */
+	struct engine_shortages shortages;
+	struct memory_sink_usage kept; /* finished files in memory */
 	struct node_redis redis;
 	uint64_t started_ns; /* real time */
 };
@@ -66,10 +71,15 @@ const char *node_status_node(const struct node_status *status);
  * The JSON published to Redis and returned by GET /v1/status:
  * {"v":1,"node":…,"instance":…,"host":…,"version":…,"time":…,"started":…,"interfaces":[…],"load":{…},
  * "captures":[{"capture":…,"packets":…,"bytes":…}],"redis":{"requests":…,"events":…,"waiting":…,"clock":{"offset":…,"uncertainty":…}},"stream":…,
- * "destinations":[…]}; with "name_taken":true if another daemon has this node's name, "interfaces_total":N if
- * interfaces are left out, "interfaces_error":… if they can't be listed. Caller frees; NULL on ENOMEM.
+ * "destinations":[…]}; with "name_taken":true if another daemon has this node's name, "cannot_capture":… if it
+ * lacks the right, "interfaces_total":N if interfaces are left out, "interfaces_error":… if they can't be listed. An
+ * interface whose ring is smaller than it should be has "ring":… and "ring_asked":…, in bytes. Caller frees; NULL on
+ * ENOMEM.
  */
 char *node_status_json(const struct node_status *status);
+
+/* What stays of it in Redis after a clean stop. Caller frees; NULL on ENOMEM. */
+char *node_status_stopped_json(const struct node_status *status);
 
 /* {"node":…,"interfaces":[…]}, with rates and the rings' memory; with "truncated":true and "total":N if there are more
  * than `limit`. Caller frees; NULL with `err`. */

@@ -5,8 +5,8 @@
  *
  * Each time the key is read before it is written. From the second time on it must have what this run wrote, or be gone;
  * another instance's text is that of a living daemon with the same name. The first time it may be that of an earlier
- * run, which ended without a stop. Nodes are removed from the registry by the server's clock only, and not at all while
- * that is unknown.
+ * run. A node that stops leaves a text that says so, for as long as the registry knows the node. Nodes are removed from
+ * the registry by the server's clock only, and not at all while that is unknown.
  */
 #include "status/presence.h"
 
@@ -89,7 +89,7 @@ static enum owner find_owner(const struct presence *presence, const redisReply *
 	const char *name = json_string_value(json_object_get(json, "host"));
 	enum owner owner = OWNER_NONE;
 
-	if (reply->type == REDIS_REPLY_STRING)
+	if (reply->type == REDIS_REPLY_STRING && !json_is_string(json_object_get(json, "stopped")))
 		owner = instance && strcmp(instance, node_status_instance(presence->options.status)) == 0 ? OWNER_SELF
 													  : OWNER_OTHER;
 	snprintf(host, HOST_SIZE, "%s", name ? name : "");
@@ -97,11 +97,25 @@ static enum owner find_owner(const struct presence *presence, const redisReply *
 	return owner;
 }
 
-static void remove_self(struct presence *presence)
+/* The registry's time is that of the last sign of life, by the server's clock if that is known. */
+static uint64_t registry_time_s(const struct presence *presence)
 {
-	send_command(presence, NULL, 2, (const char *const[]){"DEL", presence->key});
-	send_command(presence, NULL, 3,
-		     (const char *const[]){"ZREM", presence->nodes, node_status_node(presence->options.status)});
+	const uint64_t server_ns = redis_clock_now_ns(presence->options.clock);
+
+	return (server_ns ? server_ns : clock_realtime_ns()) / NS_PER_S;
+}
+
+static void write_stopped(struct presence *presence)
+{
+	cleanup(cleanup_free) char *json = node_status_stopped_json(presence->options.status);
+	char seen[24];
+
+	if (!json)
+		return;
+	snprintf(seen, sizeof(seen), "%" PRIu64, registry_time_s(presence));
+	send_command(presence, NULL, 5, (const char *const[]){"SET", presence->key, json, "EX", TEXT(FORGET_S)});
+	send_command(presence, NULL, 4,
+		     (const char *const[]){"ZADD", presence->nodes, seen, node_status_node(presence->options.status)});
 }
 
 static void note_owner(struct presence *presence, enum owner owner, const char *host)
@@ -123,8 +137,7 @@ static void note_owner(struct presence *presence, enum owner owner, const char *
 static void write_status(struct presence *presence)
 {
 	cleanup(cleanup_free) char *json = node_status_json(presence->options.status);
-	const uint64_t server_ns = redis_clock_now_ns(presence->options.clock);
-	const uint64_t now_s = (server_ns ? server_ns : clock_realtime_ns()) / NS_PER_S;
+	const uint64_t now_s = registry_time_s(presence);
 	char seen[24], forgotten[24];
 
 	if (!json)
@@ -135,7 +148,7 @@ static void write_status(struct presence *presence)
 		     (const char *const[]){"SET", presence->key, json, "EX", TEXT(PRESENCE_EXPIRY_S)});
 	send_command(presence, &presence->outcomes[OUTCOME_ZADD], 4,
 		     (const char *const[]){"ZADD", presence->nodes, seen, node_status_node(presence->options.status)});
-	if (server_ns)
+	if (redis_clock_now_ns(presence->options.clock))
 		send_command(presence, &presence->outcomes[OUTCOME_ZREMRANGEBYSCORE], 4,
 			     (const char *const[]){"ZREMRANGEBYSCORE", presence->nodes, "-inf", forgotten});
 	presence->written = true;
@@ -154,7 +167,7 @@ static void on_owner(void *ctx, const struct redis_result *answer)
 		owner = find_owner(presence, answer->reply, host);
 	if (presence->leaving) {
 		if (answer->code == 0 && owner != OWNER_OTHER && !presence->name_taken)
-			remove_self(presence);
+			write_stopped(presence);
 		return;
 	}
 	/* Another server may have an older text of this name. */

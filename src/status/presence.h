@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Publishes this node's status in Redis with an expiry, so that clients know which nodes should answer. Keys:
- * {CHANNEL}:node:NODE (the JSON of node_status_json, for 15 s) and {CHANNEL}:nodes (a sorted set of the times at which
+ * {CHANNEL}:node:NODE (the JSON of node_status_json, for 15 s; after a clean stop that of
+ * node_status_stopped_json, for a day) and {CHANNEL}:nodes (a sorted set of the times at which
  * nodes were last seen, by the server's clock). Notices another daemon with the same name. Loop thread.
  */
 #pragma once
@@ -36,7 +37,8 @@ struct presence *presence_new(const struct presence_options *options);
 /* Whether another daemon with this name was there at the last look. */
 bool presence_name_taken(const struct presence *presence);
 
-/* For a clean stop: removes this node's presence, if Redis is up and it is its own, and publishes nothing more. */
+/* For a clean stop: publishes that this node is stopped, if Redis is up and the presence is its own, and nothing more.
+ */
 void presence_leave(struct presence *presence);
 void presence_free(struct presence *presence); /* call after redis_commands_free */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- *   create the group → read pending entries (from id 0 on) → read new entries, blocking → …
+ *   open the group → read pending entries (from id 0 on) → read new entries, blocking → …
  *
  * Redis remembers for each group which entries it delivered and which were acknowledged. Whenever an answer may have
  * been lost on its way, the pending entries are read again; those in progress here are known by their ids and skipped.
@@ -8,30 +8,24 @@
  *
  * An entry that is put off (a limit was met) leaves the list and stays pending at the server. Some time later the
  * pending entries are read again; meanwhile new ones are read until REDIS_STREAM_ENTRIES_MAX wait in this way.
- *
- * An entry that is pending at the start was being worked on when the daemon ended without a stop, so it may be the
- * cause. Redis counts such ends for each entry (HINCRBY, before it is passed on). An entry that was there three times
- * is moved to the stream "<key>:dead".
- *
- * An existing group continues where it stands. If there is none, this node is new, and begins with entries published
- * from now on; or the group was lost (this run had one, or the registry knows the node), and it begins with all entries
- * that are not too old.
  */
 #include "trigger/redis_stream.h"
 
 #include <errno.h>
 #include <event2/event.h>
 #include <hiredis/hiredis.h>
-#include <inttypes.h>
 #include <string.h>
 #include <sys/queue.h>
 
 #include "base/clock.h"
 #include "base/container_of.h"
 #include "base/log.h"
+#include "base/token_bucket.h"
 #include "redis/commands/redis_clock.h"
 #include "redis/commands/redis_commands.h"
 #include "redis/connection/redis_options.h"
+#include "trigger/redis_stream_crashes.h"
+#include "trigger/redis_stream_group.h"
 
 #define COUNT "32" /* entries in one answer */
 #define BLOCK_MS "5000"
@@ -41,15 +35,10 @@
 #define AGAIN_FIRST_NS \
 	(250 * NS_PER_MS) /* until entries that were put off are read again; doubles with each vain pass */
 #define AGAIN_MAX_NS (8 * NS_PER_S)
-#define CLOCK_WAITS_MAX 3 /* of RETRY_NS each */
-#define CRASHES_MAX 3
-#define CRASHES_TTL_MS "604800000" /* of their count, after the last */
-#define DEAD_LENGTH "10000"	   /* entries kept in the dead stream, approximately */
 #define LOGS_PER_SECOND 1
 #define ID_SIZE 64 /* two numbers of 20 digits, a dash, a prefix */
-#define FIELD "request"
 
-enum stream_state { STREAM_REGISTRY, STREAM_GROUP, STREAM_PENDING, STREAM_NEW };
+enum stream_state { STREAM_GROUP, STREAM_PENDING, STREAM_NEW };
 
 struct entry {
 	struct trigger_ticket ticket;
@@ -58,9 +47,6 @@ struct entry {
 	char id[ID_SIZE];
 	bool final; /* its XACK is in flight, or waits for the retry */
 	bool ack_in_flight;
-	bool moving; /* to the dead stream */
-	char *value; /* while its crashes are being counted */
-	size_t value_size;
 };
 
 struct redis_stream {
@@ -68,22 +54,21 @@ struct redis_stream {
 	struct redis_commands *keys;
 	struct trigger_handler handler;
 	struct redis_stream_options options; /* owns its strings */
-	const char *key, *group, *stream_consumer;
-	char *dead_key;
+	struct redis_stream_group *group;
+	struct redis_stream_crashes *crashes;
 	char *origin; /* "stream:<key>" */
 	enum stream_state state;
 	char last_id[ID_SIZE]; /* pending entries are read from after this id */
 	bool reading, stopped;
-	bool group_known; /* this run had the group, or the registry knows the node */
-	bool subscribed;
-	unsigned clock_waits;
 	bool first_pass_began;
-	bool first_pass;      /* entries that are pending now were so before the start */
-	bool crashes_counted; /* the server may have counts that are no longer needed */
+	bool first_pass; /* entries that are pending now were so before the start */
 	struct event *retry;
-	struct event *again; /* pending while any entry is put off */
-	bool reread;	     /* that event came while a command was under way */
-	size_t put_off;	     /* entries since the last pass over the pending ones began */
+	struct event *again;   /* pending while any entry is put off */
+	bool reread;	       /* that event came while a command was under way */
+	size_t put_off;	       /* entries since the last pass over the pending ones began */
+	size_t put_off_before; /* when it began */
+	struct token_bucket empty_reads;
+	uint64_t pauses;
 	unsigned vain_passes;
 	TAILQ_HEAD(, entry) entries;
 	size_t count;
@@ -104,7 +89,7 @@ static void warn(struct redis_stream *stream, const char *id, const char *error)
 	uint64_t suppressed;
 
 	if (log_rate_allow(&stream->rate, &suppressed))
-		log_warning(id, log_str("stream", stream->key), log_str("group", stream->group),
+		log_warning(id, log_str("stream", stream->options.key), log_str("group", stream->options.group),
 			    log_str("error", error), log_uint("suppressed", suppressed));
 }
 
@@ -126,18 +111,7 @@ static void drop_entry(struct entry *entry)
 {
 	TAILQ_REMOVE(&entry->stream->entries, entry, list);
 	entry->stream->count--;
-	free(entry->value);
 	free(entry);
-}
-
-/* Nothing is under way, so no count is needed; a clean stop is no crash. */
-static void forget_crashes(struct redis_stream *stream)
-{
-	const char *const argv[] = {"DEL", stream->options.crashes_key};
-	const struct redis_command command = {.argc = 2, .argv = argv, .idempotent = true};
-
-	if (stream->crashes_counted && redis_commands_send(stream->keys, &command, NULL, NULL) == 0)
-		stream->crashes_counted = false;
 }
 
 static void on_acked(void *ctx, const struct redis_result *answer)
@@ -153,7 +127,7 @@ static void on_acked(void *ctx, const struct redis_result *answer)
 			  log_str("entry", entry->id));
 		drop_entry(entry);
 		if (!stream->count && !stream->put_off && stream->state == STREAM_NEW)
-			forget_crashes(stream);
+			redis_stream_crashes_forget(stream->crashes);
 		continue_reading(stream);
 		return;
 	}
@@ -164,7 +138,7 @@ static void on_acked(void *ctx, const struct redis_result *answer)
 static void acknowledge(struct entry *entry)
 {
 	struct redis_stream *stream = entry->stream;
-	const char *const argv[] = {"XACK", stream->key, stream->group, entry->id};
+	const char *const argv[] = {"XACK", stream->options.key, stream->options.group, entry->id};
 	const struct redis_command command = {.argc = 4, .argv = argv, .idempotent = true};
 
 	if (entry->ack_in_flight)
@@ -250,16 +224,16 @@ static const redisReply *find_field(const redisReply *fields)
 		const redisReply *name = fields->element[i], *value = fields->element[i + 1];
 
 		if (name->type == REDIS_REPLY_STRING && value->type == REDIS_REPLY_STRING &&
-		    strcmp(name->str, FIELD) == 0)
+		    strcmp(name->str, REDIS_STREAM_FIELD) == 0)
 			return value;
 	}
 	return NULL;
 }
 
 /* `refusal`: why it must not run; NULL: it may. */
-static void pass_on(struct redis_stream *stream, struct entry *entry, const char *value, size_t size,
-		    const char *refusal)
+static void pass_on(struct entry *entry, const char *value, size_t size, const char *refusal)
 {
+	struct redis_stream *stream = entry->stream;
 	char request_id[ID_SIZE];
 
 	snprintf(request_id, sizeof(request_id), "s%.*s", (int)sizeof(request_id) - 2, entry->id);
@@ -278,86 +252,16 @@ static void pass_on(struct redis_stream *stream, struct entry *entry, const char
 	stream->handler.message(stream->handler.ctx, &message);
 }
 
-/* --- entries that crash the daemon --- */
-
-static void on_buried(void *ctx, const struct redis_result *answer)
+static void on_judged(void *ctx, enum redis_stream_verdict verdict, const char *value, size_t size)
 {
 	struct entry *entry = ctx;
-	struct redis_stream *stream = entry->stream;
-	cleanup(cleanup_free) char *value = take(entry->value);
 
-	entry->moving = false;
-	if (answer->code == -ECANCELED)
-		return;
-	if (answer->code < 0)
-		warn(stream, "stream-entry-not-moved", answer->error);
-	log_error("stream-entry-dead", log_str("stream", stream->key), log_str("entry", entry->id),
-		  log_str("moved_to", answer->code < 0 ? "" : stream->dead_key));
-	pass_on(stream, entry, value, entry->value_size, "the daemon crashed three times while it had this request");
-}
-
-static void bury(struct entry *entry)
-{
-	struct redis_stream *stream = entry->stream;
-	const char *const argv[] = {"XADD",    stream->dead_key, "MAXLEN",
-				    "~",       DEAD_LENGTH,	 "*",
-				    FIELD,     entry->value,	 "entry",
-				    entry->id, "node",		 stream->stream_consumer};
-	const size_t sizes[] = {4,
-				strlen(stream->dead_key),
-				6,
-				1,
-				strlen(DEAD_LENGTH),
-				1,
-				strlen(FIELD),
-				entry->value_size,
-				5,
-				strlen(entry->id),
-				4,
-				strlen(stream->stream_consumer)};
-	const struct redis_command command = {.argc = 12, .argv = argv, .argvlen = sizes, .idempotent = true};
-
-	entry->moving = redis_commands_send(stream->keys, &command, on_buried, entry) == 0;
-	if (!entry->moving)
+	if (verdict == REDIS_STREAM_ENTRY_LATER)
 		on_ticket_later(&entry->ticket);
-}
-
-static void on_crashes_counted(void *ctx, const struct redis_result *answer)
-{
-	struct entry *entry = ctx;
-	struct redis_stream *stream = entry->stream;
-
-	if (answer->code == -ECANCELED || stream->stopped)
-		return;
-	if (answer->code < 0)
-		warn(stream, "stream-crashes-uncounted", answer->error);
-	if (answer->code == 0 && answer->reply->type == REDIS_REPLY_INTEGER && answer->reply->integer >= CRASHES_MAX) {
-		bury(entry);
-		return;
-	}
-	cleanup(cleanup_free) char *value = take(entry->value);
-	pass_on(stream, entry, value, entry->value_size, NULL);
-}
-
-/* Passes the entry on once its crashes are counted; without a count, at once. */
-static void count_crash(struct redis_stream *stream, struct entry *entry, const redisReply *value)
-{
-	const char *const argv[] = {"HINCRBY", stream->options.crashes_key, entry->id, "1"};
-	const char *const expiry[] = {"PEXPIRE", stream->options.crashes_key, CRASHES_TTL_MS};
-	const struct redis_command command = {.argc = 4, .argv = argv};
-	const struct redis_command expire = {.argc = 3, .argv = expiry, .idempotent = true};
-
-	entry->value = malloc(value->len + 1);
-	if (entry->value && redis_commands_send(stream->keys, &command, on_crashes_counted, entry) == 0) {
-		memcpy(entry->value, value->str, value->len);
-		entry->value[value->len] = '\0';
-		entry->value_size = value->len;
-		stream->crashes_counted = true;
-		(void)!redis_commands_send(stream->keys, &expire, NULL, NULL);
-		return;
-	}
-	free(take(entry->value));
-	pass_on(stream, entry, value->str, value->len, NULL);
+	else
+		pass_on(entry, value, size,
+			verdict == REDIS_STREAM_ENTRY_DEAD ? "the daemon crashed three times while it had this request"
+							   : NULL);
 }
 
 /* Pending entries that the stream has lost (trimmed, deleted) come without fields: their content is gone for good. */
@@ -372,18 +276,19 @@ static void accept_entry(struct redis_stream *stream, const char *id, const redi
 	const redisReply *value = find_field(fields);
 	if (!value) {
 		warn(stream, "stream-entry-useless",
-		     fields->type == REDIS_REPLY_ARRAY ? "it has no field \"" FIELD "\"" : "it was trimmed or deleted");
+		     fields->type == REDIS_REPLY_ARRAY ? "it has no field \"" REDIS_STREAM_FIELD "\""
+						       : "it was trimmed or deleted");
 		on_ticket_done(&entry->ticket);
 		return;
 	}
-	if (stream->first_pass)
-		count_crash(stream, entry, value);
-	else
-		pass_on(stream, entry, value->str, value->len, NULL);
+	const struct redis_stream_suspect suspect = {
+		.id = entry->id, .value = value->str, .size = value->len, .judged = on_judged, .ctx = entry};
+	if (!stream->first_pass || redis_stream_crashes_judge(stream->crashes, &suspect) < 0)
+		pass_on(entry, value->str, value->len, NULL);
 }
 
-/* Accepts [[key, [[id, [field, value, …]], …]]]. Returns the number of entries. */
-static size_t accept_entries(struct redis_stream *stream, const redisReply *reply)
+/* Accepts [[key, [[id, [field, value, …]], …]]]. Returns the number of entries; sets `*is_new` if we had not all. */
+static size_t accept_entries(struct redis_stream *stream, const redisReply *reply, bool *is_new)
 {
 	const redisReply *list = NULL;
 
@@ -399,10 +304,23 @@ static size_t accept_entries(struct redis_stream *stream, const redisReply *repl
 		    pair->element[0]->type != REDIS_REPLY_STRING || pair->element[0]->len >= ID_SIZE)
 			continue;
 		snprintf(stream->last_id, sizeof(stream->last_id), "%s", pair->element[0]->str);
-		if (!find_entry(stream, pair->element[0]->str))
+		if (!find_entry(stream, pair->element[0]->str)) {
 			accept_entry(stream, pair->element[0]->str, pair->element[1]);
+			*is_new = true;
+		}
 	}
 	return count;
+}
+
+/* A server or proxy that answers at once instead of blocking must not make us spin. */
+static void bound_empty_reads(struct redis_stream *stream)
+{
+	if (token_bucket_take_burst(&stream->empty_reads, REDIS_STREAM_EMPTY_READS_PER_S,
+				    REDIS_STREAM_EMPTY_READS_BURST, clock_boottime_ns()))
+		return;
+	stream->pauses++;
+	warn(stream, "stream-read-paused", "Redis answers at once, without anything new, instead of blocking");
+	retry_later(stream);
 }
 
 /* --- reading --- */
@@ -420,6 +338,7 @@ static void start_pass(struct redis_stream *stream)
 	event_del(stream->again);
 	stream->first_pass &= !stream->first_pass_began;
 	stream->vain_passes = stream->put_off ? stream->vain_passes + 1 : 0;
+	stream->put_off_before = stream->put_off;
 	stream->put_off = 0;
 	restart_from(stream, STREAM_PENDING);
 }
@@ -431,51 +350,19 @@ static void end_pass(struct redis_stream *stream)
 	if (!stream->put_off)
 		stream->vain_passes = 0;
 	if (!stream->put_off && !stream->count)
-		forget_crashes(stream);
+		redis_stream_crashes_forget(stream->crashes);
 }
 
-static void on_registry(void *ctx, const struct redis_result *answer)
+static void on_group(void *ctx, enum redis_stream_group_outcome outcome)
 {
 	struct redis_stream *stream = ctx;
 
 	stream->reading = false;
-	if (answer->code == -ECANCELED)
-		return;
-	if (answer->code == -ETIMEDOUT) { /* at once, so that it comes before this run's own presence */
-		continue_reading(stream);
-		return;
-	}
-	if (answer->code < 0)
-		warn(stream, "stream-registry-unread", answer->error);
-	stream->group_known = answer->code == 0 && answer->reply->type == REDIS_REPLY_STRING;
-	restart_from(stream, STREAM_GROUP);
-	continue_reading(stream);
-}
-
-static void on_group(void *ctx, const struct redis_result *answer)
-{
-	struct redis_stream *stream = ctx;
-
-	stream->reading = false;
-	if (answer->code == -ECANCELED)
-		return;
-	if (answer->code == 0 || (answer->code == -EREMOTEIO && strncmp(answer->error, "BUSYGROUP", 9) == 0)) {
-		if (answer->code == 0 && stream->group_known)
-			log_warning("stream-group-lost", log_str("stream", stream->key),
-				    log_str("group", stream->group),
-				    log_str("hint",
-					    "it was made again and begins with all entries that are not too old"));
-		if (!stream->subscribed)
-			log_notice("stream-subscribed", log_str("stream", stream->key),
-				   log_str("group", stream->group));
-		stream->subscribed = stream->group_known = true;
+	if (outcome == REDIS_STREAM_GROUP_FAILED)
+		retry_later(stream);
+	else if (outcome == REDIS_STREAM_GROUP_THERE)
 		start_pass(stream);
-		continue_reading(stream);
-		return;
-	}
-	if (answer->code != -ETIMEDOUT) /* the link reports an absent Redis */
-		warn(stream, "stream-group-failed", answer->error);
-	retry_later(stream);
+	continue_reading(stream);
 }
 
 static void on_entries(void *ctx, const struct redis_result *answer)
@@ -486,10 +373,13 @@ static void on_entries(void *ctx, const struct redis_result *answer)
 	if (answer->code == -ECANCELED)
 		return;
 	if (answer->code == 0) {
-		const size_t count = stream->stopped ? 0 : accept_entries(stream, answer->reply);
+		bool is_new = false;
+		const size_t count = stream->stopped ? 0 : accept_entries(stream, answer->reply, &is_new);
 
 		if (stream->state == STREAM_PENDING && !count)
 			end_pass(stream);
+		if (!is_new)
+			bound_empty_reads(stream);
 		continue_reading(stream);
 		return;
 	}
@@ -502,43 +392,11 @@ static void on_entries(void *ctx, const struct redis_result *answer)
 	retry_later(stream);
 }
 
-static int ask_registry(struct redis_stream *stream)
-{
-	const char *const argv[] = {"ZSCORE", stream->options.registry_key, stream->stream_consumer};
-	const struct redis_command command = {.argc = 3, .argv = argv, .idempotent = true};
-
-	return redis_commands_send(stream->keys, &command, on_registry, stream);
-}
-
-/* The id after which a group begins that was lost. With the clock unknown, all: those too old are refused. */
-static void oldest_id(const struct redis_stream *stream, char id[static ID_SIZE])
-{
-	const uint64_t now_ns = redis_clock_now_ns(stream->options.clock), max_age_ns = stream->options.max_age_ns;
-
-	if (max_age_ns && now_ns > max_age_ns)
-		snprintf(id, ID_SIZE, "%" PRIu64, (now_ns - max_age_ns) / NS_PER_MS);
-	else
-		snprintf(id, ID_SIZE, "0");
-}
-
-static int make_group(struct redis_stream *stream)
-{
-	char start[ID_SIZE] = "$";
-	const char *const argv[] = {"XGROUP", "CREATE", stream->key, stream->group, start, "MKSTREAM"};
-	const struct redis_command command = {.argc = 6, .argv = argv, .key = 2, .idempotent = true};
-
-	if (stream->group_known && stream->options.max_age_ns && !redis_clock_now_ns(stream->options.clock) &&
-	    stream->clock_waits++ < CLOCK_WAITS_MAX)
-		return -EAGAIN; /* its first answer is on the way */
-	if (stream->group_known)
-		oldest_id(stream, start);
-	return redis_commands_send(stream->reader, &command, on_group, stream);
-}
-
 static int read_entries(struct redis_stream *stream)
 {
 	const bool pending = stream->state == STREAM_PENDING;
-	const char *argv[11] = {"XREADGROUP", "GROUP", stream->group, stream->stream_consumer, "COUNT", COUNT};
+	const char *argv[11] = {"XREADGROUP", "GROUP", stream->options.group, stream->options.stream_consumer,
+				"COUNT",      COUNT};
 	int argc = 6;
 
 	if (!pending) {
@@ -546,24 +404,10 @@ static int read_entries(struct redis_stream *stream)
 		argv[argc++] = stream->put_off ? BLOCK_SHORT_MS : BLOCK_MS;
 	}
 	argv[argc++] = "STREAMS";
-	argv[argc++] = stream->key;
+	argv[argc++] = stream->options.key;
 	argv[argc++] = pending ? stream->last_id : ">";
 	const struct redis_command command = {.argc = argc, .argv = argv, .key = argc - 2, .idempotent = pending};
 	return redis_commands_send(stream->reader, &command, on_entries, stream);
-}
-
-static int read_next(struct redis_stream *stream)
-{
-	switch (stream->state) {
-	case STREAM_REGISTRY:
-		return ask_registry(stream);
-	case STREAM_GROUP:
-		return make_group(stream);
-	case STREAM_PENDING:
-	case STREAM_NEW:
-		break;
-	}
-	return read_entries(stream);
 }
 
 static void continue_reading(struct redis_stream *stream)
@@ -574,7 +418,7 @@ static void continue_reading(struct redis_stream *stream)
 		start_pass(stream);
 	if (stream->count + (stream->state == STREAM_NEW ? stream->put_off : 0) >= REDIS_STREAM_ENTRIES_MAX)
 		return;
-	const int r = read_next(stream);
+	const int r = stream->state == STREAM_GROUP ? redis_stream_group_open(stream->group) : read_entries(stream);
 	stream->reading = r == 0;
 	if (r < 0)
 		retry_later(stream);
@@ -626,30 +470,32 @@ struct redis_stream *redis_stream_new(struct event_base *loop, const struct redi
 	if (!stream)
 		return NULL;
 	TAILQ_INIT(&stream->entries);
-	stream->first_pass = stream->crashes_counted = true;
+	stream->first_pass = true;
 	stream->keys = keys;
 	stream->handler = handler;
 	stream->rate.burst = LOGS_PER_SECOND;
-	stream->key = stream->options.key = strdup(options->key);
-	stream->group = stream->options.group = strdup(options->group);
-	stream->stream_consumer = stream->options.stream_consumer = strdup(options->stream_consumer);
+	token_bucket_init_burst(&stream->empty_reads, REDIS_STREAM_EMPTY_READS_PER_S, REDIS_STREAM_EMPTY_READS_BURST,
+				clock_boottime_ns());
+	stream->options.key = strdup(options->key);
+	stream->options.group = strdup(options->group);
+	stream->options.stream_consumer = strdup(options->stream_consumer);
 	stream->options.registry_key = strdup(options->registry_key);
 	stream->options.crashes_key = strdup(options->crashes_key);
 	stream->options.max_age_ns = options->max_age_ns;
 	stream->options.clock = options->clock;
-	if (asprintf(&stream->dead_key, "%s:dead", options->key) < 0)
-		stream->dead_key = NULL;
 	if (asprintf(&stream->origin, "stream:%s", options->key) < 0)
 		stream->origin = NULL;
 	blocking.block_ns = BLOCK_NS;
 	stream->reader = redis_commands_new(loop, "stream", &blocking, 0);
 	stream->retry = evtimer_new(loop, on_retry, stream);
 	stream->again = evtimer_new(loop, on_again, stream);
-	if (!stream->key || !stream->group || !stream->stream_consumer || !stream->options.registry_key ||
-	    !stream->options.crashes_key || !stream->dead_key || !stream->origin || !stream->reader || !stream->retry ||
-	    !stream->again)
+	stream->group = redis_stream_group_new(&stream->options, keys, stream->reader, on_group, stream);
+	stream->crashes = redis_stream_crashes_new(&stream->options, keys);
+	if (!stream->options.key || !stream->options.group || !stream->options.stream_consumer ||
+	    !stream->options.registry_key || !stream->options.crashes_key || !stream->origin || !stream->reader ||
+	    !stream->retry || !stream->again || !stream->group || !stream->crashes)
 		return NULL;
-	restart_from(stream, STREAM_REGISTRY);
+	restart_from(stream, STREAM_GROUP);
 	continue_reading(stream);
 	return take(stream);
 }
@@ -659,8 +505,7 @@ void redis_stream_stop(struct redis_stream *stream)
 	if (!stream)
 		return;
 	stream->stopped = true;
-	if (redis_commands_up(stream->keys))
-		forget_crashes(stream);
+	redis_stream_crashes_stop(stream->crashes);
 }
 
 void redis_stream_free(struct redis_stream *stream)
@@ -677,13 +522,20 @@ void redis_stream_free(struct redis_stream *stream)
 		event_free(stream->retry);
 	if (stream->again)
 		event_free(stream->again);
+	redis_stream_group_free(stream->group);
+	redis_stream_crashes_free(stream->crashes);
 	free_options(&stream->options);
-	free(stream->dead_key);
 	free(stream->origin);
 	free(stream);
 }
 
-size_t redis_stream_pending(const struct redis_stream *stream)
+struct redis_stream_counts redis_stream_counts(const struct redis_stream *stream)
 {
-	return stream->count;
+	const bool within_pass = stream->state == STREAM_PENDING && stream->put_off_before > stream->put_off;
+
+	return (struct redis_stream_counts){
+		.taken = stream->count,
+		.put_off = within_pass ? stream->put_off_before : stream->put_off,
+		.pauses = stream->pauses,
+	};
 }

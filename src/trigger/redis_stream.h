@@ -18,7 +18,10 @@ struct redis_commands;
 struct redis_options;
 struct redis_stream;
 
-#define REDIS_STREAM_ENTRIES_MAX 256 /* not acknowledged yet; further ones stay in the stream */
+#define REDIS_STREAM_FIELD "request"	   /* of an entry: what it asks for */
+#define REDIS_STREAM_ENTRIES_MAX 256	   /* not acknowledged yet; further ones stay in the stream */
+#define REDIS_STREAM_EMPTY_READS_PER_S 8   /* reads that bring nothing new; further ones wait a second */
+#define REDIS_STREAM_EMPTY_READS_BURST 128 /* more than a look through all entries that are under way */
 
 struct redis_stream_options {
 	const char *key;
@@ -46,7 +49,11 @@ void redis_stream_stop(struct redis_stream *stream);
 /* No ticket may be held any more. */
 void redis_stream_free(struct redis_stream *stream);
 
-/* Entries taken and not yet acknowledged. */
-size_t redis_stream_pending(const struct redis_stream *stream);
+struct redis_stream_counts {
+	size_t taken;	 /* entries taken and not yet acknowledged */
+	size_t put_off;	 /* entries that met a limit and wait for another try */
+	uint64_t pauses; /* reads put off since Redis answered at once, without anything new; since the start */
+};
+struct redis_stream_counts redis_stream_counts(const struct redis_stream *stream);
 
 CLEANUP_DEFINE(redis_stream, struct redis_stream, redis_stream_free)

@@ -89,7 +89,7 @@ static void check_merge(const uint8_t *data, size_t size, const struct found *on
 	struct pcapng_merge *merge = NULL;
 	struct found found;
 
-	if (pcapng_merge_new(inputs, 2, "fuzz", &merge, NULL) < 0)
+	if (pcapng_merge_new(inputs, 2, &(const struct pcapng_merge_maker){.application = "fuzz"}, &merge, NULL) < 0)
 		abort();
 	struct byte_stream stream = pcapng_merge_stream(merge);
 	size_t merged_size;

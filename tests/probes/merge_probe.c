@@ -88,7 +88,8 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < count; i++)
 		if (open_input(arguments[1 + i], in_memory, &inputs[i]) < 0)
 			return 2;
-	int r = pcapng_merge_new(inputs, count, "merge_probe 1", &merge, &error);
+	int r = pcapng_merge_new(inputs, count, &(const struct pcapng_merge_maker){.application = "merge_probe 1"},
+				 &merge, &error);
 	if (r == 0) {
 		const struct byte_stream stream = pcapng_merge_stream(merge);
 

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
+import functools
 import os
 import sys
 
@@ -9,6 +10,7 @@ sys.path.insert(0, os.path.dirname(__file__))
 from lib import netns as netns_module  # noqa: E402
 from lib.fleet import Fleet, Single  # noqa: E402
 from lib.netns import Netns  # noqa: E402
+from lib.stream import with_stream  # noqa: E402
 from lib.world import World  # noqa: E402
 
 
@@ -71,6 +73,12 @@ def make_world(tmp_path):
             faults.append(fault)
     if faults:
         raise faults[0]
+
+
+@pytest.fixture
+def durable(make_world):
+    """Makes installations that take requests from a stream: durable(config={…}, …)."""
+    return functools.partial(with_stream, make_world)
 
 
 @pytest.fixture

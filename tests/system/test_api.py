@@ -185,7 +185,7 @@ def test_invalid_field_is_refused_by_name(world, api, change, status, field, wai
     assert answer["field"] == field and answer["error"], answer
     event, = answer["events"]
     assert (event["event"], event["reason"], event["field"]) == ("rejected", answer["error"], field)
-    assert event.get("origin", "api:unix:0") == "api:unix:0"
+    assert event["origin"] == "api:unix:0(root)"
 
 
 def test_misspelt_interface_gets_a_suggestion(world, api):

@@ -64,6 +64,12 @@ def test_stream_holds_exactly_the_window(world, how):
     assert history(world, last=5, to=text).numbers == list(range(EARLY))
 
 
+def test_a_live_capture_begins_with_history_of_any_size(world):
+    answer = world.api.get("/v1/live", interface="eth0", before=600, packets=EARLY + COUNT).expect(200)
+    file = CaptureFile(answer.body)
+    assert file.numbers == expected() and file.interfaces[0].statistics["dropped"] == 0
+
+
 def test_window_before_all_packets_is_an_empty_file(world):
     assert history(world, to=1_000_000_000).numbers == []
 

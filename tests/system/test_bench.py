@@ -54,7 +54,8 @@ def test_control_api_and_fleet_are_measured(tmp_path):
 def test_many_nodes_on_one_redis(tmp_path):
     result = bench("--quick", "--only", "many", "--to", str(tmp_path))
     assert result.returncode == 0, result.stderr
-    for words in ("One Redis and 200 nodes", "first connections", "connections after a restart", "PUBLISH to the last answer"):
+    for words in ("200 nodes with subscriber and publisher", "200 nodes with presence and stream", "connections after a restart",
+                  "until all are registered", "PUBLISH to the last answer", "XADD to the last answer", "XADD to the last XACK"):
         assert words in result.stdout, result.stdout
 
 

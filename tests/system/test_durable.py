@@ -7,51 +7,9 @@ import time
 import pytest
 
 from lib.events import Request
+from lib.shim import shifted_clock
+from lib.stream import STREAM, add, deliver_unanswered, finish, pending, restart, start, wait_acked
 from lib.waiting import until
-
-STREAM, GROUP = "capture:stream", "test-node"
-
-
-@pytest.fixture
-def durable(make_world):
-    def make(config=None, **options):
-        redis = {"stream": STREAM, **((config or {}).pop("redis", {}))}
-        world = make_world({**(config or {}), "redis": redis}, start=False, **options)
-        world.daemon.start()
-        world.daemon.wait_log("stream-subscribed")
-        return world
-
-    return make
-
-
-def add(world, entry="*", raw=None, stream=STREAM, **fields):
-    """Adds an entry; returns the request, or the entry's id for a raw entry."""
-    since = world.events.mark()
-    fields = world.fields(**fields) if raw is None else raw
-    with world.redis.client() as client:
-        name = client.xadd(stream, {"request": json.dumps(fields)} if raw is None else raw, id=entry)
-    return Request(world.events, fields.get("id"), fields, since) if raw is None else name.decode()
-
-
-def pending(world):
-    with world.redis.client() as client:
-        return client.xpending(STREAM, GROUP)["pending"]
-
-
-def wait_acked(world):
-    until(lambda: pending(world) == 0, 10, "every entry to be acknowledged")
-
-
-def restart(world, kill=False):
-    world.daemon.kill() if kill else world.daemon.stop()
-    start(world)
-
-
-def start(world):
-    world.daemon.start()
-    world.daemon.wait_log("stream-subscribed")
-
-
 def test_stream_request_is_run_and_acknowledged(durable):
     world = durable()
     request = add(world, packets=3, timeout=20)
@@ -171,18 +129,39 @@ def test_entry_older_than_the_maximum_age_is_refused(durable):
     wait_acked(world)
 
 
-def test_late_request_gets_the_packets_of_its_own_time_from_the_recorder(durable):
-    world = durable({"history": {"interfaces": ["eth0"], "memory": "32MiB"}})
+@pytest.mark.parametrize("shift_s", [0, -30, 30])
+def test_late_request_gets_the_packets_of_its_time_by_the_servers_clock(durable, tmp_path, shift_s):
+    world = durable({"history": {"interfaces": ["eth0"], "memory": "32MiB"}},
+                    redis={"environment": shifted_clock(tmp_path, shift_s)} if shift_s else None)
+    if shift_s:
+        world.wait_clock()
     world.sender.send(20, rate=1000, first=0)
     asked = time.time() + 0.05
     until(lambda: time.time() > asked)
     world.sender.send(30, rate=1000, first=100)
     until(lambda: time.time() > asked + 3.2)
     world.sender.send(10, rate=1000, first=900)
-    request = add(world, entry=f"{int(asked * 1000)}-0", before=0, duration=3)
+    request = add(world, entry=f"{int((asked + shift_s) * 1000)}-0", before=0, duration=3)
     event = request.done()
-    assert event["reason"] == "window" and event["window"]["complete"] is True
+    assert event["reason"] == "window" and event["window"]["complete"] is True, event
     world.file(request).assert_numbers(100, 30)
+    wait_acked(world)
+
+
+def test_entry_that_claims_to_be_old_reaches_no_further_back_than_the_rules_allow(durable):
+    world = durable({"history": {"interfaces": ["eth0"], "memory": "32MiB"}, "requests": {"maxbefore": 1}})
+    begin = time.time()
+    world.sender.send(20, rate=1000)
+    until(lambda: time.time() > begin + 4)
+    window = {"from": begin, "to": begin + 60, "packets": 5}
+    requests = [add(world, entry=f"{int(begin * 1000)}-{number}", **fields)
+                for number, fields in enumerate(({"before": 0, "duration": 60, "packets": 5}, window))]
+    for request in requests:
+        request.accepted()
+    world.sender.send(5, rate=1000, first=100)
+    for request in requests:
+        assert request.done()["window"]["complete"] is False
+        world.file(request).assert_numbers(100, 5)
     wait_acked(world)
 
 
@@ -217,11 +196,7 @@ def test_entry_without_a_request_is_logged_and_acknowledged(durable):
 def test_request_for_another_node_is_acknowledged_silently(durable):
     world = durable()
     other = add(world, node="another")
-    ours = add(world, packets=1, timeout=20)
-    ours.accepted()  # so the preceding entry has been read too
-    world.sender.send(1)
-    ours.done()
-    wait_acked(world)
+    finish(world, add(world, packets=1, timeout=20))  # so the preceding entry has been read too
     assert not other.all()
 
 
@@ -242,9 +217,7 @@ def test_recreated_stream_is_read_from_its_beginning(durable):
     request = add(world, packets=1, timeout=60)
     world.redis.open_tcp()
     request.accepted(timeout=60)
-    world.sender.send(1)
-    request.done()
-    wait_acked(world)
+    finish(world, request)
 
 
 def test_trimmed_entries_are_logged_and_acknowledged(durable):
@@ -252,7 +225,7 @@ def test_trimmed_entries_are_logged_and_acknowledged(durable):
     world.daemon.kill()
     with world.redis.client() as client:
         request = add(world, packets=1)
-        client.xreadgroup(GROUP, "test-node", {STREAM: ">"}, count=1)  # delivered, but the answer is lost
+        deliver_unanswered(client)
         client.xtrim(STREAM, maxlen=0, approximate=False)
     start(world)
     world.daemon.wait_log("stream-entry-useless")

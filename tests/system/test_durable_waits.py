@@ -1,17 +1,28 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Requests on a Redis stream that cannot run now, must not run again, or end the daemon."""
 
+import contextlib
 import json
+import re
 import resource
+import selectors
+import socket
+import threading
 import time
 
 import pytest
 
 from lib.events import Request
+from lib.stream import GROUP, STREAM, add, deliver_unanswered, finish, pending, start, wait_acked
 from lib.waiting import until
-from test_durable import GROUP, STREAM, add, durable, pending, start, wait_acked  # noqa: F401
+from lib.world import NODE
 
 LIMITED = {"redis": {"users": ["limited on >secret ~* &* +@all"]}, "config": {"redis": {"username": "limited", "auth": "secret"}}}
+
+
+def metric(world, name):
+    found = re.search(rf"^{re.escape(name)} (\S+)$", world.api.get("/metrics").expect(200).body.decode(), re.MULTILINE)
+    return float(found[1]) if found else None
 
 
 def set_acl(world, *rules):
@@ -25,12 +36,9 @@ def test_stream_request_beyond_the_captures_limit_runs_later(durable):
     first.accepted()
     second = add(world, packets=1, timeout=60, alertid=7)
     world.daemon.wait_log("request-waits", request=second.id)
-    world.sender.send(1)
-    first.done()
-    second.accepted(timeout=30)
-    world.sender.send(1)
-    second.done()
-    wait_acked(world)
+    assert (metric(world, "pcapdaemon_stream_requests_running"), metric(world, "pcapdaemon_stream_requests_waiting")) == (1, 1)
+    finish(world, first, second)
+    assert metric(world, "pcapdaemon_stream_requests_waiting") == 0
     assert not second.all("rejected")
 
 
@@ -53,10 +61,7 @@ def test_stream_request_without_descriptors_runs_later(durable):
         world.daemon.wait_log("request-waits", request=request.id)
     finally:
         resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
-    request.accepted(timeout=30)
-    world.sender.send(1)
-    request.done()
-    wait_acked(world)
+    finish(world, request)
     assert not request.all("rejected", "failed")
 
 
@@ -76,20 +81,13 @@ def test_other_requests_run_while_one_waits_for_its_customer(durable):
     other = add(world, packets=1, timeout=60)
     other.accepted()
     assert not waiting.all()
-    world.sender.send(1)
-    first.done()
-    waiting.accepted(timeout=30)
-    world.sender.send(1)
-    waiting.done()
-    wait_acked(world)
+    finish(world, first, waiting)
 
 
 def test_known_id_is_answered_before_rates_are_judged(durable):
     world = durable({"limits": {"requests_per_second": 1}})
     request = add(world, packets=1, timeout=60)
-    request.accepted()
-    world.sender.send(1)
-    request.done()
+    finish(world, request)
     for _ in range(10):
         world.publish(request.fields)
     request.wait("done", count=10, duplicate=True)
@@ -103,10 +101,7 @@ def test_stream_request_waits_until_the_reply_store_can_be_asked(durable):
     world.daemon.wait_log("request-waits", request=request.id)
     assert pending(world) == 1 and not request.all()
     set_acl(world, "+get")
-    request.accepted(timeout=30)
-    world.sender.send(1)
-    request.done()
-    wait_acked(world)
+    finish(world, request)
 
 
 @pytest.mark.parametrize("stored", ["garbage", "[]", '[{"v":1}]'])
@@ -145,7 +140,7 @@ def test_clean_stops_are_no_crashes(durable):
     world.daemon.kill()
     request = add(world, packets=1, timeout=600)
     with world.redis.client() as client:
-        client.xreadgroup(GROUP, "test-node", {STREAM: ">"}, count=1)  # delivered, and no answer
+        deliver_unanswered(client)
         client.hset("{capture}:crashes:test-node", "1-1", 2)
         start(world)
         request.accepted()
@@ -163,11 +158,8 @@ def test_lost_group_of_a_known_node_begins_again_with_what_is_not_too_old(durabl
         client.xgroup_destroy(STREAM, GROUP)
     start(world)
     world.daemon.wait_log("stream-group-lost")
-    missed.accepted()
+    finish(world, missed)
     assert not old.all()
-    world.sender.send(1)
-    missed.done()
-    wait_acked(world)
 
 
 def test_new_node_begins_with_what_is_published_from_now_on(durable):
@@ -176,7 +168,76 @@ def test_new_node_begins_with_what_is_published_from_now_on(durable):
     with world.redis.client() as client:
         before = add(world, packets=1, timeout=60)
         client.xgroup_destroy(STREAM, GROUP)
+        client.zrem("{capture}:nodes", NODE)  # the registry knows a stopped one
     start(world)
     after = add(world, packets=1, timeout=60)
     after.accepted()
     assert not before.all()
+
+
+class Impatient:
+    """A proxy before Redis that lets no command block: XREADGROUP is answered at once, with nothing."""
+
+    BLOCKING = re.compile(rb"\*11(\r\n\$10\r\nXREADGROUP.*?)\$5\r\nBLOCK\r\n\$\d+\r\n\d+\r\n", re.DOTALL)
+
+    def __init__(self, world, port):
+        self.world, self.listener = world, world.host.call(lambda: socket.create_server(("127.0.0.1", port)))
+        self.pairs, self.stopping = {}, False
+        self.thread = threading.Thread(target=lambda: world.host.call(self.run))
+
+    def accept(self, selector):
+        client, server = self.listener.accept()[0], socket.create_connection(("127.0.0.1", self.world.redis.port))
+        self.pairs |= {client: (server, True), server: (client, False)}
+        for one in (client, server):
+            selector.register(one, selectors.EVENT_READ)
+
+    def forward(self, source):
+        target, to_redis = self.pairs[source]
+        data = b""
+        with contextlib.suppress(OSError):
+            data = source.recv(65536)
+            target.sendall(self.BLOCKING.sub(rb"*9\1", data) if to_redis else data)
+        return data
+
+    def run(self):
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.listener, selectors.EVENT_READ)
+            while not self.stopping:
+                for key, _ in selector.select(0.1):
+                    if key.fileobj is self.listener:
+                        self.accept(selector)
+                    elif key.fileobj in self.pairs and not self.forward(key.fileobj):
+                        other = self.pairs[key.fileobj][0]
+                        for one in (key.fileobj, other):
+                            selector.unregister(one)
+                            del self.pairs[one]
+                            one.close()
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stopping = True
+        self.thread.join()
+        for one in (self.listener, *self.pairs):
+            one.close()
+
+
+def test_reads_answered_at_once_do_not_spin(make_world):
+    world = make_world({"redis": {"stream": STREAM, "port": 6380}}, start=False)
+    with Impatient(world, 6380):
+        world.daemon.start()
+        world.daemon.wait_log("stream-read-paused", 20)
+        began = time.monotonic()
+        pauses = metric(world, "pcapdaemon_stream_read_pauses_total")
+        until(lambda: metric(world, "pcapdaemon_stream_read_pauses_total") >= pauses + 2, 20, "two more pauses")
+        with world.redis.client() as client:
+            reads = client.info("commandstats")["cmdstat_xreadgroup"]["calls"]
+        assert reads < 200 + 10 * (time.monotonic() - began), "128 at once, then 8 a second"
+        request = add(world, packets=1, timeout=20)
+        request.accepted()
+        world.sender.send(1)
+        request.done()
+        wait_acked(world)
+        world.daemon.stop()

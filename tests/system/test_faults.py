@@ -13,10 +13,45 @@ import pytest
 from lib.cloudshark_server import Behaviour, answer, busy, close, hang, ok, refuse, slow
 from lib.events import Events, Request
 from lib.pcapfile import CaptureFile, judge
-from lib.waiting import until
+from lib.waiting import seconds, until
+from lib.world import World
 
 TOKEN = "0badc0de0badc0de0badc0de"
 UPLOAD_ONLY = {"general": {"writelocal": False, "localdir": None}}
+
+
+@pytest.fixture(scope="module")
+def uploading(tmp_path_factory):
+    """An installation that only uploads; each test tells the receiver how to behave."""
+    with World(tmp_path_factory.mktemp("uploading"), UPLOAD_ONLY, cloudshark={"token": TOKEN}) as world:
+        yield world
+
+
+# A file that was sent whole, and not answered, may be there: the next copy waits 60 s. Meanwhile the other tests of this file run.
+
+COPY_WAIT_S = 60
+UNANSWERED = {"closed half-way": close("before"), "closed without an answer": close("after"), "hanging": hang()}
+
+
+@pytest.fixture(scope="module")
+def unanswered(tmp_path_factory):
+    """Worlds by fault, each with a request whose upload has met it."""
+    with contextlib.ExitStack() as stack:
+        worlds = {}
+        for fault, behaviour in UNANSWERED.items():
+            worlds[fault] = world = stack.enter_context(World(
+                tmp_path_factory.mktemp("unanswered"), {**UPLOAD_ONLY, "cloudshark": {"timeout": 5} if behaviour == hang() else {}},
+                cloudshark={"token": TOKEN, "behaviour": [behaviour, ok()]}))
+            world.unanswered = world.capture(packets=200, timeout=20)
+            world.sender.send(200, size=1400, rate=20_000)
+            world.receiver.server.wait_for_requests(1, timeout=seconds(20))
+        yield worlds
+
+
+@pytest.mark.parametrize("fault", ("closed without an answer", "hanging"))
+def test_file_that_was_not_answered_waits_before_it_is_sent_again(unanswered, fault):
+    line = unanswered[fault].daemon.wait_log("delivery-retry", 30, id=unanswered[fault].unanswered.id)
+    assert line.fields["attempt"] == "1" and float(line.fields["wait_s"]) >= COPY_WAIT_S, line.text
 
 
 # --- Redis ---
@@ -216,15 +251,16 @@ EXCEPTIONS = ("Capture file is too large", "Quota of the token is used up")
 
 
 @pytest.mark.parametrize("status", [400, 403, 413, 422])
-def test_refusal_is_final_and_every_exception_is_reported(make_world, status):
-    world = make_world(UPLOAD_ONLY, cloudshark={"token": TOKEN, "behaviour": refuse(status, *EXCEPTIONS)})
-    request = world.capture(packets=1, timeout=20)
-    world.sender.send(1)
+def test_refusal_is_final_and_every_exception_is_reported(uploading, status):
+    uploading.receiver.server.behave(refuse(status, *EXCEPTIONS))
+    since = uploading.daemon.mark()
+    request = uploading.capture(packets=1, timeout=20)
+    uploading.sender.send(1)
     final = request.final()
     destination, = final["destinations"]
     assert destination["ok"] is False and destination["attempts"] == 1
     assert all(text in destination["error"] for text in EXCEPTIONS), destination
-    world.daemon.wait_text(*EXCEPTIONS)
+    uploading.daemon.wait_text(*EXCEPTIONS, since=since)
 
 
 def test_refusal_by_one_destination_does_not_affect_the_other(make_world):
@@ -236,38 +272,27 @@ def test_refusal_by_one_destination_does_not_affect_the_other(make_world):
     world.file(request).assert_numbers(0, 3)
 
 
-COPY_S = 60 + 60  # a file that was sent whole, and not answered, may be there: the next copy waits 60 s
-
 PASSING = {"500": busy(500), "502": busy(502), "503 with Retry-After": busy(503, retry_after=1), "429": busy(429),
-           "closed half-way": close("before"), "closed without an answer": close("after"),
            "500 before the body": Behaviour("refuse-early", 500, ["early"]), "no JSON after a 502": answer("<html>", 502)}
 
 
 @pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING.keys())
-def test_transient_fault_is_retried_until_it_succeeds(make_world, fault):
-    world = make_world(UPLOAD_ONLY, cloudshark={"token": TOKEN, "behaviour": [fault, ok()]})
-    request = world.capture(packets=200, timeout=20)
-    world.sender.send(200, size=1400, rate=20_000)
-    destination, = request.done(timeout=COPY_S)["destinations"]
+def test_transient_fault_is_retried_until_it_succeeds(uploading, fault):
+    uploading.receiver.server.behave([fault, ok()])
+    request = uploading.capture(packets=200, timeout=20)
+    uploading.sender.send(200, size=1400, rate=20_000)
+    destination, = request.done(timeout=60)["destinations"]
     assert destination["ok"] is True and destination["attempts"] == 2
-    CaptureFile(world.receiver.of(request.id).content).assert_numbers(0, 200)
-    assert world.receiver.faults == []
+    CaptureFile(uploading.receiver.of(request.id).content).assert_numbers(0, 200)
+    assert uploading.receiver.faults == []
 
 
-def test_slow_receiver_gets_the_whole_file(make_world):
-    world = make_world(UPLOAD_ONLY, cloudshark={"token": TOKEN, "behaviour": slow(chunk=65536, pause=0.01)})
-    request = world.capture(packets=5000, timeout=20)
-    world.sender.send(5000, size=1400, rate=20_000)
+def test_slow_receiver_gets_the_whole_file(uploading):
+    uploading.receiver.server.behave(slow(chunk=65536, pause=0.01))
+    request = uploading.capture(packets=5000, timeout=20)
+    uploading.sender.send(5000, size=1400, rate=20_000)
     request.done(timeout=30)
-    CaptureFile(world.receiver.of(request.id).content).assert_numbers(0, 5000)
-
-
-def test_upload_to_a_hanging_receiver_times_out_and_is_retried(make_world):
-    world = make_world({**UPLOAD_ONLY, "cloudshark": {"timeout": 1}}, cloudshark={"token": TOKEN, "behaviour": [hang(), ok()]})
-    request = world.capture(packets=5, timeout=20)
-    world.sender.send(5, rate=1000)
-    destination, = request.done(timeout=COPY_S)["destinations"]
-    assert destination["ok"] is True and destination["attempts"] == 2
+    CaptureFile(uploading.receiver.of(request.id).content).assert_numbers(0, 5000)
 
 
 def test_absent_receiver_is_retried_until_it_appears(make_world):
@@ -320,3 +345,14 @@ def test_upload_and_redis_over_tls_with_verified_names(make_world, tmp_path):
     untrusting = make_world({**UPLOAD_ONLY, "redis": {"tls": True, "host": "localhost"}}, redis={"tls": tls}, start=False)
     untrusting.daemon.start(subscribed=False)
     assert "cert" in untrusting.daemon.wait_log("redis-down").text
+
+
+# --- at the end, after its wait ---
+
+@pytest.mark.parametrize("fault", UNANSWERED)
+def test_file_that_was_not_answered_is_sent_again(unanswered, fault):
+    world = unanswered[fault]
+    destination, = world.unanswered.done(timeout=COPY_WAIT_S + 60)["destinations"]
+    assert destination["ok"] is True and destination["attempts"] == 2
+    CaptureFile(world.receiver.of(world.unanswered.id).content).assert_numbers(0, 200)
+    assert world.receiver.faults == []

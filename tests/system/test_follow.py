@@ -11,6 +11,7 @@ from lib.history import NS, window
 from lib.traffic import Sender
 from lib.waiting import until
 from test_left_out import churn
+from test_link_types import COOKED, RAW, ip
 
 OURS = "ether src 02:00:00:00:00:01"
 _numbers = itertools.count()
@@ -122,6 +123,28 @@ def test_an_interface_that_comes_back_joins_again_and_one_that_was_down_does_not
     file = world.file(request)
     assert [entry.name for entry in file.interfaces] == ["lo", "eth0", "pod0", "pod0", "pod0", "last0"]
     assert numbers_by_interface(file) == {"pod0": [0, 1, 2], "eth0": [7]}, "each once"
+
+
+def test_an_interface_with_another_link_type_joins_again(make_world):
+    world = make_world()
+    tun = world.host.add_tun("tun0", bare=True)
+    merged = world.capture(captures=1, interface=["any"], merge=True, follow=True, bpf="udp dst port 53", packets=3, duration=60)
+    own = world.capture(captures=3, interface=["any"], follow=True, bpf="udp dst port 53", packets=1, duration=60)
+    for place, hardware in enumerate((0xFFFE, 512, 0xFFFE)):
+        if place:
+            since = world.daemon.mark()
+            tun.set_type(hardware)
+            joined(world, merged, "tun0", since)
+            assert own.wait("accepted", capture=f"{own.id}.{place + 3}")["interface"] == "tun0"
+        tun.write(ip(53))
+        if place < 2:
+            world.wait_packets(merged, place + 1)
+    file = world.file(merged)
+    assert merged.done()["window"]["complete"] is False, "packets may have passed before it joined"
+    assert [file.interfaces[packet.interface].linktype for packet in file.packets] == [RAW, COOKED, RAW]
+    world.stop(own)
+    finals = [event for event in own.finals(5) if event["interface"] == "tun0"]
+    assert [event["packets"] for event in finals] == [1, 1, 1], finals
 
 
 def test_all_end_with_the_request(make_world):

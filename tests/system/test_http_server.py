@@ -114,7 +114,7 @@ def test_two_tokens_are_refused(serve):
 
 def test_unix_socket_needs_no_token(serve):
     status, _, body = ask(UnixConnection(serve(*listening()).path), headers={})
-    assert status == 200 and json.loads(body)["peer"] == "unix:0"
+    assert status == 200 and json.loads(body)["peer"] == "unix:0(root)"
 
 
 # --- peers ---

@@ -7,7 +7,9 @@ import urllib.parse
 
 import pytest
 
+from lib import rtnl
 from lib.history import recorder, rfc3339, status
+from lib.pcapfile import CaptureFile
 from lib.traffic import Sender
 from lib.waiting import until
 from lib.world import World
@@ -89,6 +91,17 @@ def test_alias_of_an_interface_that_is_configured_by_an_alternative_name(world):
     assert event["interface"] == "eth0" and "alias:main" in event["tags"], event
     listed = world.api.get("/v1/interfaces").expect(200).json["interfaces"]
     assert [entry["aliases"] for entry in listed if entry["name"] == "eth0"] == [["main"]]
+
+
+def test_name_given_to_an_interface_that_is_down_is_known(make_world):
+    """The kernel sends no notice of it."""
+    world = make_world()
+    world.host.set_up("eth0", False)
+    for name in (LONG, "pci:1"):
+        add_names(world, "eth0", [name])
+        request = world.capture(interface=[name], duration=60)
+        world.stop(request)
+        assert request.final()["interface"] == "eth0"
 
 
 def test_unknown_long_name_is_refused(world):
@@ -235,3 +248,111 @@ def test_former_devices_do_not_accumulate(make_world):
     until(lambda: world.host.packet_sockets() == 2, what="two rings")
     listed = world.api.get("/v1/interfaces").expect(200).json["interfaces"]
     assert {entry["name"] for entry in listed if entry["recorder"]} == {"eth0", "old4"}
+
+
+# --- what requests may capture on ---
+
+def history(world, interface, status=200):
+    return world.api.get("/v1/history?" + urllib.parse.urlencode({"interface": interface, "last": 60})).expect(status)
+
+
+def test_allowed_alternative_name_means_the_device_by_all_its_names(make_world):
+    rules = {"interfaces": [LONG]}
+    world = make_world({**recorder(interfaces=["eth0", "eth1"], seconds=0), "requests": rules, "api.requests": rules}, start=False, pairs=2)
+    add_names(world, "eth0", [LONG, "uplink"])
+    world.daemon.start()
+    for allowed, refused in (("eth0", "eth1"), ("eth1", "eth0")):
+        names = (allowed, LONG, "uplink") if allowed == "eth0" else (allowed, LONG)
+        for name in names:
+            request = world.request(interface=[name], before=10, timeout=0.1)
+            assert request.final()["interface"] == allowed
+            history(world, name)
+        whole = world.capture(captures=1, interface=["any"], timeout=30)
+        world.stop(whole)
+        assert whole.final()["interface"] == allowed
+        assert "(requests.interfaces)" in world.refused(interface=[refused])["reason"]
+        assert "(api.requests.interfaces)" in history(world, refused, 403).error
+        if allowed == "eth0":
+            world.host.ip("link", "property", "del", "dev", "eth0", "altname", LONG)
+            add_names(world, "eth1", [LONG])
+
+
+def test_allowed_alternative_name_does_not_reach_a_former_device(make_world):
+    """Another device gets the recorded kernel name, and the ring goes on with it. Whoever may name eth0 has both devices' packets."""
+    rules = {"interfaces": [LONG]}
+    world = make_world({**recorder(seconds=0), "requests": rules, "api.requests": {"interfaces": ["eth0"]}})
+    begin = time.time_ns()
+    world.sender.send(20, rate=2000)
+    wait_packets(world, 20, "eth0")
+    assert "(requests.interfaces)" in world.refused(interface=["eth0"])["reason"]
+    world.host.delete_link("eth0")
+    world.daemon.wait_log("interface-gone", interface="eth0")
+    assert "(requests.interfaces)" in world.refused(interface=["eth0"])["reason"]
+    assert "(requests.interfaces)" not in world.refused(interface=[LONG])["reason"], "there is none"
+    since = world.daemon.mark()
+    world.host.add_veth("eth0", world.peer, "peer5")
+    add_names(world, "eth0", [LONG])
+    world.daemon.wait_log("recording-again", interface="eth0", since=since)
+    Sender(world.peer, "peer5").send(10, rate=2000, first=100)
+    for name in (LONG, "eth0"):
+        request, event = past(world, begin, interface=[name])
+        assert event["packets"] == 10 and event["window"]["complete"] is False, event
+        world.file(request).assert_numbers(100, 10)
+    answer = world.api.get("/v1/history", interface="eth0", last="600").expect(200)
+    assert CaptureFile(answer.body).numbers == [*range(20), *range(100, 110)]
+
+
+def test_history_of_a_removed_interface_is_that_of_the_name_given_not_of_a_namesake(make_world):
+    world = make_world(recorder(interfaces=[LONG], seconds=0), pairs=2, start=False)
+    add_names(world, "eth0", [LONG])
+    world.daemon.start()
+    begin = time.time_ns()
+    world.sender.send(20, rate=2000)
+    wait_packets(world, 20, "eth0")
+    world.host.delete_link("eth0")
+    world.daemon.wait_log("interface-gone", interface="eth0")
+    world.host.rename_link("eth1", "eth0")
+    for _ in range(2):
+        request, event = past(world, begin, interface=[LONG])
+        assert (event["interface"], event["packets"]) == ("eth0", 20), event
+        assert CaptureFile(history(world, LONG).body).numbers == list(range(20))
+        world.request(interface=["eth0"], duration=0.1).final()  # a look at the namesake, which no recorder takes over
+    assert not world.daemon.log("recording-again")
+
+
+# --- programs that configure interfaces ---
+
+def test_slow_configuration_of_interfaces_delays_no_look_up(make_world):
+    """What needs no new ring is answered while another program holds the kernel's lock."""
+    world = make_world({**recorder(interfaces=[LONG]), "requests": {"interfaces": [LONG]}, "interface": [{"name": LONG, "promiscuous": False}]},
+                       start=False)
+    add_names(world, "eth0", [LONG])
+    world.daemon.start()
+    begin = time.time_ns()
+    world.sender.send(20, rate=2000)
+    with rtnl.held(world.host, "eth0"):
+        request, event = past(world, begin, interface=[LONG])
+        assert (event["interface"], event["packets"]) == ("eth0", 20), event
+        assert "no-such" in world.refused(interface=["no-such"])["reason"]
+        unknown = world.request(interface=["no-such-interface-with-a-long-name"])  # only the kernel can tell
+        history(world, LONG)
+        for path in ("/v1/interfaces", "/v1/status", "/metrics"):
+            world.api.get(path).expect(200)
+    assert "no-such" in unknown.rejected()["reason"]
+
+
+def test_live_captures_end_and_others_run_while_interfaces_are_configured(make_world):
+    """The NIC's counters are read with the kernel's lock, but by no thread that captures need."""
+    world = make_world(pairs=6)
+    ending = [world.capture(interface=[f"eth{number}"], timeout=60) for number in range(5)]  # more than there are workers
+    running = world.capture(interface=["eth5"], timeout=60)
+    with rtnl.held(world.host, "eth0"):
+        for request in ending:
+            world.stop(request)
+        for first in range(0, 50, 10):
+            Sender(world.peer, "peer5").send(10, rate=2000, first=first)
+            world.wait_packets(running, first + 10)
+    assert all(request.final()["reason"] == "empty" for request in ending)
+    world.stop(running)
+    running.done()
+    world.file(running).assert_numbers(0, 50)

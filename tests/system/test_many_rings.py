@@ -99,7 +99,7 @@ def test_any_unmerged_is_bounded_by_the_limit_for_captures(make_world):
 
 
 def test_interfaces_beyond_the_budget_for_rings_are_skipped(make_world):
-    world = make_world(start=False, config={"limits": {"rings": "8MiB"}})
+    world = make_world(start=False, config={"limits": {"ring_memory": "8MiB"}})
     names = add_veths(world, 70)
     world.daemon.start()
     request = world.capture(captures=1, interface=["any"], merge=True, bpf=OURS, duration=60)
@@ -110,7 +110,7 @@ def test_interfaces_beyond_the_budget_for_rings_are_skipped(make_world):
     send_on_all(world, names)
     world.wait_packets(request, len(taken))
     refused = world.refused(interface=[next(iter(skipped))], duration=1)
-    assert "limits.rings" in refused["reason"], "every ring is in use"
+    assert "limits.ring_memory" in refused["reason"], "every ring is in use"
     world.stop(request)
     done = request.done()
     assert done["skipped"] == accepted["skipped"] and done["window"]["complete"] is False
@@ -121,7 +121,7 @@ def test_interfaces_beyond_the_budget_for_rings_are_skipped(make_world):
 
 
 def test_idle_rings_make_room_at_once(make_world):
-    world = make_world(start=False, config={"limits": {"rings": "8MiB"}})
+    world = make_world(start=False, config={"limits": {"ring_memory": "8MiB"}})
     names = add_veths(world, 70)
     world.daemon.start()
     for first in (0, 12, 24, 36):
@@ -139,7 +139,7 @@ def test_idle_rings_make_room_at_once(make_world):
 
 
 def test_small_ring_cuts_large_frames_and_counts_them(make_world):
-    world = make_world({"limits": {"rings": "1MiB"}}, mtu=65000)
+    world = make_world({"limits": {"ring_memory": "1MiB"}}, mtu=65000)
     request = world.capture(packets=3, duration=60)
     Sender(world.peer, "peer0").frame(frame_of(0), frame_of(1, LARGE), frame_of(2, 30_000))
     done = request.done()

@@ -153,3 +153,14 @@ def test_prometheus_scrapes_openmetrics_and_the_older_format_through_a_proxy(scr
     assert metadata("proxied")["pcapdaemon_uptime_seconds"] == ("gauge", "")
     assert metadata("proxied")["pcapdaemon_events_total"] == ("counter", "")
     assert f"http://127.0.0.1:{PORT}/metrics" in Proxy.targets, "a proxy gets targets in absolute form"
+
+
+def test_estimate_of_the_servers_clock_has_its_uncertainty(world):
+    def samples():
+        families = text_string_to_metric_families(scrape(world.api).body.decode())
+        return {sample.name: sample.value for family in families for sample in family.samples}
+
+    until(lambda: "pcapdaemon_redis_clock_offset_seconds" in samples(), what="the server's answer to TIME")
+    found = samples()
+    assert abs(found["pcapdaemon_redis_clock_offset_seconds"]) <= found["pcapdaemon_redis_clock_uncertainty_seconds"] + 0.001
+    assert found["pcapdaemon_redis_clock_uncertainty_seconds"] > 0

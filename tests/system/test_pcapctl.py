@@ -57,8 +57,12 @@ def capturing(events, files=None):
         if request.path.endswith("/file"):
             name, content = (files or {}).get(request.path.split("/")[3].rpartition(".")[2], ("n1-lo.pcapng", pcapng()))
             return 200, content, {"Content-Disposition": f'attachment; filename="{name}"'}
-        return 200, {"captures": []}
+        if request.path == "/v1/live":
+            answer.id = re.search("[?&]id=([^&]*)", "?" + request.query)[1]
+            return 200, (pcapng(),)
+        return 200, {"captures": [{**event, "id": answer.id} for event in events]}
 
+    answer.id = "r"
     return answer
 
 
@@ -102,7 +106,9 @@ def test_standard_output_holds_only_the_packets(serve, words):
     server = serve(capturing([final()]))
     done = server.ctl("capture", "-i", "lo", *words)
     assert done.status == 0 and done.bytes == pcapng() and "done" in done.stderr, done
-    assert os.listdir(server.work) == [] and server.requests[0].json["bpf"] == "icmp"
+    live, last = server.requests
+    assert os.listdir(server.work) == [] and (live.path, last.path) == ("/v1/live", f"/v1/captures/{server.answer.id}")
+    assert live.query == f"interface=lo&bpf=icmp&id={server.answer.id}"
 
 
 def test_packets_are_not_written_to_a_terminal(serve):
@@ -173,7 +179,7 @@ def test_a_window_of_which_nothing_is_left_is_reported(serve):
     window = {"from": "2026-11-23T08:40:55.000000000Z", "to": "2026-11-23T08:40:55.000000000Z",
               "asked_from": "2026-11-23T08:40:50.000000000Z", "complete": False}
     done = serve(capturing([final(reason="empty", packets=0, window=window)])).ctl("capture", "-i", "lo")
-    assert "nothing of the requested window is left" in done.stderr and done.status == 4, done
+    assert "nothing of the requested window is left" in done.stderr and done.status == 3, done
 
 
 def test_a_folded_request_names_the_other_request(serve):
@@ -315,7 +321,7 @@ def test_ctrl_c_during_a_download_leaves_no_file(serve):
 def test_progress_is_shown_on_a_terminal_only(serve):
     answer = Slow()
     server = serve(answer)
-    program = OnTerminal("capture", "-i", "lo", *server.options, cwd=server.work, env={"NO_COLOR": "1"})
+    program = OnTerminal("capture", "-i", "lo", "--timeout", "60", *server.options, cwd=server.work, env={"NO_COLOR": "1"})
     program.wait_shown("running: 1,234 packets, 99 kB, at most ")
     program.process.send_signal(signal.SIGINT)
     assert program.finish() == 0
@@ -393,8 +399,8 @@ def test_status_shows_the_daemon_and_its_interfaces(serve):
     server = serve(lambda request: (200, STATUS if request.path == "/v1/status" else INTERFACES))
     done = server.ctl("status")
     assert done.status == 0 and "node n1, pcapdaemon 2.0.0, running since 2026-11-23T08:00:00.000Z" in done.stdout, done
-    assert re.search(r"^eth0 +up +main,public +on +12 s +1 +10 +1\.5 kB +1,234 +5$", done.stdout, re.M), done
-    assert re.search(r"^lo +up +- +off +- ", done.stdout, re.M), done
+    assert re.search(r"^eth0 +up +on +12 s +1 +10 +1\.5 kB +1,234 +5 +main,public$", done.stdout, re.M), done
+    assert re.search(r"^lo +up +off +- ", done.stdout, re.M), done
     assert server.ctl("status", "--json").json == {**STATUS, "interfaces": INTERFACES["interfaces"]} and "Redis" not in done.stdout
     server.close()
     server = serve(lambda request: (200, {**STATUS, "redis": {"requests": True, "events": False, "waiting": 3}}
@@ -417,18 +423,24 @@ def test_history_is_requested_and_piped(serve):
     assert server.requests[0].query == "interface=eth0&last=30&bpf=host%2010.0.0.1%20and%20port%2053"
     done = server.ctl("history", "-i", "eth0", "--from", "2026-11-23T08:41:00+01:00", "--to", "1795423260", "-c", "5", "-w", "h")
     assert done.stdout == "h\n" and (server.work / "h").read_bytes() == pcapng(), done
-    assert server.requests[1].query == "interface=eth0&from=2026-11-23T08%3A41%3A00%2B01%3A00&to=1795423260&packets=5"
+    assert server.requests[1].query == "interface=eth0&packets=5&from=2026-11-23T07%3A41%3A00.000000000Z&to=2026-11-23T08%3A41%3A00.000000000Z"
 
 
 def test_incomplete_and_empty_history_is_reported(serve):
     comment = "history: from 2026-11-23T08:40:55.000000000Z to 2026-11-23T08:41:00.000000000Z, asked from {}; node n1"
     contents = {}
-    server = serve(lambda request: (200, (contents["now"],)))
-    contents["now"] = pcapng(comment=comment.format("2026-11-23T08:40:00.000000000Z"))
+    server = serve(lambda request: (200, (contents["now"],), {"Content-Disposition": 'attachment; filename="n1-eth0-history.pcapng"'}))
+    contents["now"] = pcapng(comment=comment.format("2026-11-23T08:40:00.000000000Z"), packets=((10 ** 9, b"x"), (3 * 10 ** 9, b"x")))
     done = server.ctl("history", "-i", "eth0", "--last", "1m")
-    note = "pcapctl: history reaches back only to 2026-11-23T08:40:55.000Z, not to 2026-11-23T08:40:00.000Z\n"
-    assert (done.status, done.stderr, done.stdout) == (0, note, "capture.pcapng\n"), done
-    assert server.ctl("history", "-i", "eth0").stdout == "capture-1.pcapng\n"
+    note = "pcapctl: 2 packets from 1970-01-01T00:00:01.000Z to 1970-01-01T00:00:03.000Z\n"
+    fault = "pcapctl: history reaches back only to 2026-11-23T08:40:55.000Z, not to 2026-11-23T08:40:00.000Z\n"
+    assert (done.status, done.stderr, done.stdout) == (3, note + fault, "n1-eth0-history.pcapng\n"), done
+    done = server.ctl("history", "-i", "eth0", "--last", "1m", "-q")
+    assert (done.status, done.stderr, done.stdout) == (3, fault, "n1-eth0-history-1.pcapng\n"), done
+    assert server.ctl("history", "-i", "eth0", "--json").json == {
+        "saved": "n1-eth0-history-2.pcapng", "packets": 2, "first": "1970-01-01T00:00:01.000000000Z", "last": "1970-01-01T00:00:03.000000000Z"}
+    assert server.ctl("history", "-i", "eth0", "--around", "2026-11-23T08:41Z,30s", "-w", "x.pcap").status == 3
+    assert server.requests[-1].query == "interface=eth0&from=2026-11-23T08%3A40%3A30.000000000Z&to=2026-11-23T08%3A41%3A30.000000000Z&format=pcap"
     contents["now"] = pcapng(comment=comment.format("2026-11-23T08:40:55.000000000Z"), packets=())
     done = server.ctl("history", "-i", "eth0", "--from", "2026-11-23T08:40:55Z", "-w", "h")
     assert done.status == 4 and "reaches" not in done.stderr and "no packet in this window" in done.stderr, done
@@ -629,12 +641,13 @@ def test_check_validates_a_request_as_a_daemon_would(request_text, fault):
 def test_every_command_has_help_and_the_manual_has_every_command():
     overall = pcapctl.run("--help").stdout
     commands = re.findall(r"^  ([a-z]+) ", overall, re.M)
-    assert len(commands) == 12
+    assert {"capture", "history", "doctor", "names", "help"} <= set(commands)
     with open(os.path.join(os.path.dirname(pcapctl.PROGRAM), "docs", "pcapctl.1")) as file:
         manual = file.read()
     assert "\\-\\-" not in manual and "Http" not in manual and "Pcapng" not in manual  # Fl adds a dash; literals keep their case
     for command in commands:
         text = pcapctl.run(command, "--help").stdout
+        assert all(len(line) <= 80 and line == line.rstrip() for line in (overall + text).splitlines()), text
         assert text.startswith(f"usage: pcapctl {command}") and text == pcapctl.run("help", command).stdout
         assert re.search(rf"^\.It Cm {command}\b", manual, re.M), command
         for option in re.findall(r"^ +(?:-.,|  ) --([a-z-]+)", text, re.M):
@@ -656,7 +669,7 @@ def test_completion_scripts_parse(shell, tmp_path):
 
 def completed(words):
     """What bash offers for the last word."""
-    script = """source <("$1" completion bash); shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); compopt() { :; }
+    script = """source <("$1" completion bash); program=$1; shift; COMP_WORDS=("$program" "${@:2}"); COMP_CWORD=$(($# - 1)); compopt() { :; }
                 _pcapctl; printf '%s\\n' "${COMPREPLY[@]}\""""
     done = subprocess.run(["bash", "-c", script, "bash", pcapctl.PROGRAM, *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, text=True)
@@ -673,6 +686,20 @@ def test_bash_completes_commands_options_and_values():
     assert "lo" in completed(["pcapctl", "capture", "-i", ""])
     assert completed(["pcapctl", "completion", "f"]) == ["fish"]
     assert completed(["pcapctl", "help", "sto"]) == ["stop"]
+
+
+def test_bash_completes_names_of_the_daemon_that_the_line_addresses(serve):
+    status = {**STATUS, "node": "n1", "destinations": ["memory", "archive"],
+              "interfaces": [{"name": "eth0", "aliases": ["main", "$(touch x)"]}, {"name": "eth1", "aliases": []}]}
+    server = serve(lambda request: (200, status) if request.path == "/v1/status" else (200, {"captures": [final("a.1"), final("b.2")]}))
+    target = ["--socket", server.path]
+    assert completed(["pcapctl", "capture", *target, "-i", ""]) == ["eth0", "eth1", "any"]
+    assert completed(["pcapctl", "capture", *target, "-i", "eth0,e"]) == ["eth0,eth0", "eth0,eth1"]
+    assert completed(["pcapctl", "capture", *target, "--alias", ""]) == ["main"]
+    assert completed(["pcapctl", "capture", *target, "-d", "memory,a"]) == ["memory,archive"]
+    assert completed(["pcapctl", "stop", *target, ""]) == completed(["pcapctl", *target, "show", ""]) == ["a.1", "b.2"]
+    assert completed(["pcapctl", "get", f"--socket={server.path}", "b"]) == ["b.2"]
+    assert server.ctl("names", "nodes").stdout == "n1\n" and server.ctl("names", "x").status == 2
 
 
 def test_installed_completion_scripts_equal_the_printed_ones():

@@ -4,10 +4,13 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -21,7 +24,7 @@ from lib.redis_cluster import RedisCluster
 from lib.redis_probe import free_port, server  # noqa: F401
 from lib.redis_sentinel import MASTER, FakeSentinel
 from lib.redis_server import RedisServer
-from lib.waiting import until
+from lib.waiting import seconds, until
 from test_redis_link import pki, tls_server  # noqa: F401
 
 
@@ -92,10 +95,12 @@ def test_invalid_presence_is_harmless(fleet):
     assert r"evil\x1B[2J\x0A" in fleet.ctl("nodes").stdout
 
 
-def test_an_empty_fleet_is_no_error(fleet):
-    done = fleet.ctl("nodes")
-    assert done.status == 0 and "no node is present" in done.stderr, done
-    assert fleet.ctl("nodes", "--json").json == {"nodes": []}
+def test_a_channel_without_nodes_is_an_error(fleet):
+    for command in ("nodes", "status"):
+        done = fleet.ctl(command, "-q")
+        assert done.status == 1 and 'no node is present on the channel "capture"; is it the daemons\' channel' in done.stderr, done
+        done = fleet.ctl(command, "--json")
+        assert done.json == {"nodes": []} and done.status == 1, done
 
 
 def test_results_that_cannot_be_written_are_a_failure(fleet):
@@ -198,8 +203,8 @@ def test_a_channel_without_listeners_is_reported(redis):
 def test_a_bad_expression_is_not_published(fleet):
     fleet.add("n1", captures())
     done = fleet.ctl("capture", "--nodere", "(a+)+$" * 50, "-i", "eth0")
-    assert done.status == 1 and "--nodere: " in done.stderr and fleet.requests == [], done
-    assert fleet.ctl("capture", "--nodere", "(", "-i", "eth0").status == 1
+    assert done.status == 2 and "--nodere: " in done.stderr and fleet.requests == [], done
+    assert fleet.ctl("capture", "--nodere", "(", "-i", "eth0").status == 2
 
 
 def test_events_of_nodes_without_presence_count(fleet):
@@ -479,7 +484,38 @@ def test_a_password_works_and_is_not_shown(tmp_path):
 def test_a_missing_password_is_reported(tmp_path):
     with RedisServer(tmp_path, port=free_port(), password="secret") as server:
         done = pcapctl.run("nodes", "--redis", f"redis://127.0.0.1:{server.port}/capture")
-    assert done.status == 1 and "NOAUTH" in done.stderr and "it needs a password: put it into the URL" in done.stderr, done
+    assert done.status == 1 and "NOAUTH" in done.stderr and "it needs a password: name a file with it with --redis-auth-file" in done.stderr, done
+
+
+def test_an_operator_who_may_not_read_the_daemons_secrets_uses_a_file_of_their_own(tmp_path):
+    """As nobody: first the configuration is root's, then its password is, then the user has one in a file of their own."""
+    folder = Path(tempfile.mkdtemp(prefix="pcapctl-operator-", dir="/tmp"))
+    try:
+        config, secret, own = folder / "pcapdaemon.toml", folder / "redis.auth", folder / "own"
+        program = shutil.copy(pcapctl.PROGRAM, folder / "pcapctl")
+        with RedisServer(tmp_path, port=free_port(), password="s3cr3t") as server:
+            config.write_text(f'[redis]\nport = {server.port}\nauth_file = "{secret}"\n'
+                              f'[cloudshark]\nupload = true\ntoken_file = "{folder}/token"\n')
+            for path in (secret, own):
+                path.touch(0o600)
+                path.write_text("s3cr3t\n")
+            os.chown(own, 65534, 65534)
+            os.chmod(folder, 0o755)
+            os.chmod(config, 0o600)
+
+            def nodes(*options):
+                return subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", program, "nodes", "--config", config, *options],
+                                      stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=seconds(30))
+
+            done = nodes()
+            assert done.returncode == 2 and f"{config}: you may not read it" in done.stderr and "--redis-auth-file" in done.stderr, done
+            os.chmod(config, 0o644)
+            done = nodes()
+            assert done.returncode == 2 and f"redis.auth_file: {secret}: Permission denied; name a file" in done.stderr, done
+            done = nodes("--redis-auth-file", own)
+            assert done.returncode == 0 and "no node is present" in done.stderr, done
+    finally:
+        shutil.rmtree(folder)
 
 
 def test_a_master_is_found_through_a_sentinel(fleet):
@@ -514,7 +550,7 @@ def test_a_cluster_is_reached_through_any_of_its_nodes(tmp_path):
 
 def test_tls_is_verified(server, pki):
     redis_server = tls_server(server, pki).start()
-    for host, status, text in (("localhost", 0, "no node is present"), ("127.0.0.1", 1, "IP address mismatch")):
+    for host, status, text in (("localhost", 1, "no node is present"), ("127.0.0.1", 1, "IP address mismatch")):
         done = pcapctl.run("nodes", "--redis", f"rediss://{host}:{redis_server.port}/capture?ca={pki}/ca.crt")
         assert done.status == status and text in done.stderr, done
 
@@ -565,6 +601,7 @@ def test_every_example_of_the_manual_works(fleet, tmp_path):
         fleet.add(name, captures(content_of("eth0", 0)))
     control = ControlServer(str(tmp_path / "control.sock"), answer=lambda request: (
         (200, {"id": request.json["id"], "events": [final(f"{request.json['id']}.1")]}) if request.method == "POST" else
+        (200, {"captures": [final("live.1")]}) if request.path.startswith("/v1/captures/") and not request.path.endswith("/file") else
         (200, content_of("lo", 0), {"Content-Disposition": 'attachment; filename="n1-lo.pcapng"'})))
     for line in lines:
         local = "--nodere" not in line and "nodes" not in line
@@ -589,7 +626,7 @@ def test_a_real_daemon_answers_requests(world):
     assert sorted(row[:3] for row in done.rows()) == [["test-node", "eth0", "done"], ["test-node", "eth1", "done"]], done
     assert done.status in (0, 4), done
     refused = capture("-i", "eth9")
-    assert refused.status == 1 and 'interface: this host has no "eth9"' in refused.stdout, refused
+    assert refused.status == 1 and '-i: this host has no "eth9"' in refused.stdout, refused
     refused = capture("-i", "eth0", "vlan", "5000")
     assert refused.status == 1 and "rejected" in refused.stdout and "bpf" in refused.stdout, refused
     unsent = capture("-i", "eth0", "hots", "10.0.0.1")

@@ -20,6 +20,7 @@ from lib.redis_cluster import RedisCluster
 from lib.redis_sentinel import MASTER, SentinelSetup
 from lib.tunnels import tunnelled
 from lib.waiting import until
+from lib.world import NODE
 
 
 def ping_loopback(netns, stop):
@@ -69,20 +70,26 @@ def pcapctl(host, *arguments, cwd=None, **options):
 
 def test_history_goes_to_standard_output(host, tmp_path):
     host.sender.send(100, rate=10000, first=300)
-    result = pcapctl(host, "history", "-i", "eth0", "--last", "30s", "-w", "-").finish()
+    result = pcapctl(host, "history", "-i", "eth0", "-w", "-").finish()
     assert result.status == 0, result.stderr
     path = tmp_path / "out.pcapng"
     path.write_bytes(result.bytes)
     assert [number for number in CaptureFile(path).numbers if 300 <= number < 400] == list(range(300, 400))
 
 
-def test_a_note_shows_how_far_history_reaches_back(host, tmp_path):
+def test_history_that_reaches_less_far_than_asked_is_partial_success(host, tmp_path):
     host.sender.send(5, rate=1000, first=400)
     result = pcapctl(host, "history", "-i", "eth0", "--last", "1h", cwd=tmp_path).finish()
-    assert result.status == 0 and result.stdout == "capture.pcapng\n" and re.search("history reaches back only to 20.*Z, not to 20.*Z\n",
+    assert re.fullmatch(f"{NODE}-eth0-.*Z-history.pcapng\n", result.stdout) and " packets from 20" in result.stderr, result
+    assert result.status == 3 and re.search("history reaches back only to 20.*Z, not to 20.*Z\n",
                                                                                     result.stderr), result
     until(lambda: "reaches" not in pcapctl(host, "history", "-i", "eth0", "--last", "0.5", "-w", "-").finish().stderr)
-    assert pcapctl(host, "history", "-i", "eth0", "-w", "-").finish().stderr == ""
+    everything = pcapctl(host, "history", "-i", "eth0", "-w", "-").finish()
+    assert re.fullmatch("pcapctl: [0-9,]+ packets from 20.*Z to 20.*Z\n", everything.stderr), everything
+    result = pcapctl(host, "history", "-i", "eth0", "-Q", "in", "-w", "all.pcap", cwd=tmp_path).finish()
+    file = CaptureFile(tmp_path / "all.pcap")
+    assert result.status == 0 and file.format == "pcap" and len(file.packets) == len(CaptureFile(everything.bytes).packets), result
+    assert pcapctl(host, "history", "-i", "eth0", "-Q", "out", "-w", "out.pcap", cwd=tmp_path).finish().status == 4
     result = pcapctl(host, "history", "-i", "eth0", "-w", "none", "host 10.254.254.254", cwd=tmp_path).finish()
     assert result.status == 4 and "no packet" in result.stderr and CaptureFile(tmp_path / "none").packets == [], result
 
@@ -91,7 +98,7 @@ def test_history_is_filtered_by_what_tunnels_carry(host, tmp_path):
     wanted = tunnelled("10.0.0.1")
     host.sender.frame(*wanted, *tunnelled("10.0.0.3"))
     until(lambda: b"inside" in pcapctl(host, "history", "-i", "eth0", "--last", "30s", "-w", "-", "--inner", "host 10.0.0.3").finish().bytes)
-    result = pcapctl(host, "history", "-i", "eth0", "--last", "60s", "-w", "in.pcapng", "--inner", "host 10.0.0.1", "not ip6",
+    result = pcapctl(host, "history", "-i", "eth0", "-w", "in.pcapng", "--inner", "host 10.0.0.1", "not ip6",
                      cwd=tmp_path).finish()
     assert result.status == 0, result
     file = CaptureFile(tmp_path / "in.pcapng")
@@ -102,7 +109,7 @@ def test_history_is_filtered_by_what_tunnels_carry(host, tmp_path):
 
 def test_a_capture_reaches_back_and_is_fetched_again(host, tmp_path):
     host.sender.send(20, rate=5000, first=1000)
-    result = pcapctl(host, "capture", "-i", "eth0", "--before", "20", "-c", "20", "--id", "real-1", "-w", "first.pcapng",
+    result = pcapctl(host, "capture", "-i", "eth0", "--before", "0.5", "-c", "20", "--id", "real-1", "-w", "first.pcapng",
                      "udp and ip[28:4] >= 0", cwd=tmp_path).finish()
     assert result.status == 0, result
     assert pcapctl(host, "get", "real-1.1", "-w", "again.pcapng", cwd=tmp_path).finish().status == 0
@@ -118,7 +125,8 @@ def test_a_running_capture_is_listed_and_stopped(host, tmp_path):
     until(lambda: '"packets": 5' in pcapctl(host, "show", "real-2.1", "--json").finish().stdout
           or '"packets":5' in pcapctl(host, "show", "real-2.1", "--json").finish().stdout)
     assert pcapctl(host, "stop", "real-2").finish().status == 0
-    assert command.finish().status == 0
+    result = command.finish()
+    assert result.status == 3 and re.search(r"test-node eth0: stopped after \S+ s of 60 s: it was stopped by a client\n", result.stderr), result
     CaptureFile(tmp_path / "out.pcapng").assert_numbers(2000, 5)
 
 

@@ -131,6 +131,12 @@ def test_operator_runs_pcapctl(roles, tmp_path):
             refused(operator, *words)
 
 
+def test_refused_subscription_is_reported_at_once(roles):
+    url = f"redis://publisher:{PASSWORDS['publisher']}@127.0.0.1/capture"
+    result = pcapctl.run("watch", "--redis", url, netns=roles.host, timeout=8)
+    assert result.status == 1 and "NOPERM" in result.stderr, "not \"no answer\", after ten seconds"
+
+
 def test_no_one_comes_in_without_a_user(roles):
     with redis.Redis(unix_socket_path=roles.redis.socket_path) as stranger, pytest.raises(redis.exceptions.AuthenticationError):
         stranger.publish("capture", "{}")

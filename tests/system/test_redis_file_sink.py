@@ -261,7 +261,7 @@ def online_replicas(redis_server):
 
 @pytest.mark.parametrize("replica", ["in step", "lagging", "gone", "may not be asked for", "may not be waited for"])
 def test_upload_without_sentinels_waits_for_the_replicas_of_the_master(server, upload, replica):
-    master, second = server(settings=["repl-diskless-sync-delay 0"]).start(), server().start()
+    master, second = server().start(), server().start()
     runner(second)("REPLICAOF", "127.0.0.1", master.port)
     until(lambda: master.has_in_step(second), 20, "the replica to be in step")
     if replica == "lagging":

@@ -61,6 +61,7 @@ class Move:
         self.demote()
 
     def close(self):
+        self.world.daemon.close()  # while there is a Redis to take its last events
         self.events.close()
         self.b.stop()
 

@@ -89,6 +89,17 @@ def test_any_means_the_allowed_interfaces(ruled):
     assert {event["interface"] for event in ruled.events.all(lambda event: event.get("id") == request.id)} == {"eth0"}
 
 
+def test_interfaces_that_appear_obey_the_rules_too(make_world):
+    world = make_world({"requests": {"interfaces": ["eth0", "pod1"]}})
+    request = world.capture(captures=1, interface=["any"], merge=True, follow=True, duration=60)
+    for number in range(2):
+        world.host.add_veth(f"pod{number}", world.peer, f"q{number}")
+    world.daemon.wait_log("interface-joined", request=request.id, interface="pod1")
+    assert not [line for line in world.daemon.log("interface-joined") if line.fields["interface"] == "pod0"]
+    world.stop(request)
+    request.done()
+
+
 def test_control_api_has_rules_of_its_own(ruled):
     wide = {"node": NODE, "interface": ["eth1"], "bpf": "host localhost", "timeout": 0.2, "packetdebug": True, "logrequest": True,
             "to_destinations": ["memory", "redis"]}

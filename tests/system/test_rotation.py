@@ -10,6 +10,8 @@ from lib.api import TcpApi
 from lib.cloudshark_server import busy
 from lib.waiting import until
 from test_api_node import tls_files
+from test_signed_requests import fields as signed_fields
+from test_signed_requests import sign
 
 API_PORT = 7227
 OLD, NEW = "the-old-secret-of-20", "the-new-secret-of-20"
@@ -165,3 +167,52 @@ def test_changed_api_certificate_serves_new_connections(make_world, secret_file,
         tcp_api(world, OLD, other_cert).get("/v1/status").expect(200)
         world.daemon.wait_log("api-certificate-unread")
     until(lambda: len(world.daemon.log("api-certificate-changed")) == 3, 5, "three changes")
+
+
+def test_changed_keys_replace_the_old_ones(make_world, secret_file):
+    """The keys of signed requests, one of them running while its key is replaced."""
+    write(secret_file, f"old:{OLD}")
+    world = make_world({"requests": {"keys_file": secret_file}})
+
+    def answer(name, secret, **more):
+        request = sign(signed_fields(**more), name, secret)
+        since = world.events.mark()
+        world.publish(request)
+        return world.events.wait(lambda event: event.get("id") == request["id"], since=since)
+
+    running = answer("old", OLD, packets=1, timeout=60)
+    assert running["event"] == "accepted", running
+    write(secret_file, f"new:{NEW}")
+    assert answer("new", NEW)["event"] == "accepted"
+    world.daemon.wait_log("secret-changed")
+    assert 'there is no key "old"' in answer("old", OLD)["reason"]
+    write(secret_file, "new:short")
+    for _ in range(3):
+        assert answer("new", NEW)["event"] == "accepted"
+    assert len(world.daemon.log("secret-unread")) == 1
+    assert "line 1: the secret must be" in world.daemon.log("secret-unread")[0].text
+    world.sender.send(1)
+    done = world.events.wait(lambda event: event.get("id") == running["id"] and event["event"] == "done")
+    assert done["key"] == "old", done
+    assert OLD not in world.daemon.text() and NEW not in world.daemon.text()
+
+
+def test_changed_systemd_credentials_are_followed(make_world, tmp_path):
+    """Both a token and keys, from files that systemd would put there."""
+    directory = tmp_path / "credentials"
+    directory.mkdir()
+    write(directory / "api.token", OLD)
+    write(directory / "requests.keys", f"old:{OLD}")
+    world = make_world({"api": {"listen": f"127.0.0.1:{API_PORT}"}}, start=False)
+    world.daemon.environment["CREDENTIALS_DIRECTORY"] = str(directory)
+    world.daemon.start()
+    tcp_api(world, OLD).get("/v1/status").expect(200)
+    write(directory / "api.token", NEW)
+    write(directory / "requests.keys", f"new:{NEW}")
+    tcp_api(world, OLD).get("/v1/status").expect(401)
+    tcp_api(world, NEW).get("/v1/status").expect(200)
+    for name, secret, verdict in (("old", OLD, "rejected"), ("new", NEW, "accepted")):
+        request = sign(signed_fields(), name, secret)
+        since = world.events.mark()
+        world.publish(request)
+        assert world.events.wait(lambda event, id=request["id"]: event.get("id") == id, since=since)["event"] == verdict

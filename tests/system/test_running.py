@@ -13,7 +13,7 @@ import pytest
 
 from lib.api import Api
 from lib.cloudshark_server import hang
-from lib.daemon import PRIVATE_RUN, PROGRAM, Daemon, is_sanitized, parse_line
+from lib.daemon import PRIVATE_RUN, PROGRAM, Daemon, is_sanitized, parse_line, private_syslog
 from lib.redis_server import RedisServer
 from lib.waiting import seconds, until
 
@@ -227,15 +227,13 @@ def test_missing_capture_permission_is_reported_at_once(netns, tmp_path):
 
 def test_daemon_started_with_closed_descriptors_keeps_them_apart(netns, tmp_path):
     """Else a pipe of its own becomes descriptor 2, takes its own log lines, and the daemon spins."""
-    config, socket_path = tmp_path / "config.toml", tmp_path / "control.sock"
-    config.write_text(f'[redis]\nlisten = false\n[api]\nsocket = "{socket_path}"\n')
-    process = netns("host").popen("sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", PROGRAM, "-config", config)
-    try:
-        until(Api(str(socket_path)).answers, 20, "the control socket")
-        assert [os.readlink(f"/proc/{process.pid}/fd/{number}") for number in range(3)] == ["/dev/null"] * 3
-    finally:
-        process.terminate()
-        assert process.wait(seconds(20)) == 0
+    path = str(tmp_path / "control.sock")
+    with Daemon(tmp_path, {"redis": {"listen": False}, "api": {"socket": path}}, netns=netns("host"),
+                wrapper=["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"]) as daemon:
+        daemon.launch()
+        until(Api(path).answers, 20, "the control socket")
+        assert [os.readlink(f"/proc/{daemon.pid}/fd/{number}") for number in range(3)] == ["/dev/null"] * 3
+        assert daemon.stop() == 0
 
 
 @pytest.mark.parametrize("arguments", [[], ["-node", "edge7"], ["-loglevel", "debug"]])
@@ -324,26 +322,11 @@ def test_original_command_line_with_daemonize_works(make_world, tmp_path):
     assert "Sanitizer" not in err.read_text()
 
 
-PRIVATE_DEV = r"""
-set -e
-dev=$1 log=$2; shift 2
-mount -t tmpfs tmpfs "$dev"
-for node in null zero full random urandom tty; do touch "$dev/$node"; mount --bind "/dev/$node" "$dev/$node"; done
-touch "$dev/log"; mount --bind "$log" "$dev/log"
-mount --rbind "$dev" /dev
-exec "$@"
-"""
-
-
 @pytest.mark.parametrize("priority, facility", [(85, 10), (134, 16)])
 def test_syslog_gets_every_outcome_with_priority_and_tag(make_world, tmp_path, priority, facility):
-    dev = tmp_path / "dev"
-    dev.mkdir()
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
-        log.bind(str(tmp_path / "log"))
+    with private_syslog(tmp_path) as (log, wrapper):
         log.settimeout(0.1)
-        world = make_world({"syslog": {"priority": priority, "tag": "mytag"}},
-                           wrapper=["unshare", "-m", "--propagation", "private", "sh", "-c", PRIVATE_DEV, "sh", dev, tmp_path / "log"])
+        world = make_world({"syslog": {"priority": priority, "tag": "mytag"}}, wrapper=wrapper)
         request = world.capture(packets=1, timeout=20)
         world.sender.send(1)
         request.done()

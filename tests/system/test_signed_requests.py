@@ -12,9 +12,10 @@ import time
 import pytest
 
 from lib import pcapctl
-from lib.events import new_id
+from lib.events import Request, new_id
 from lib.manual import example
 from lib.pcapfile import CaptureFile
+from lib.stream import add, restart
 from lib.waiting import until
 from lib.world import NODE, World
 
@@ -38,8 +39,8 @@ def sign(fields, name="monitoring", secret=MONITORING, at=None, nonce=None):
     return {**fields, "sig": head + mac}
 
 
-def configuration(directory, **redis):
-    return {"requests": {"keys_file": secret_file(directory / "keys", KEYS)}, "redis": redis}
+def configuration(directory):
+    return {"requests": {"keys_file": secret_file(directory / "keys", KEYS)}}
 
 
 @pytest.fixture(scope="module")
@@ -55,12 +56,25 @@ def signed(shared_signed):
     assert shared_signed.daemon.is_alive()
 
 
-def answer_to(world, message):
-    """Publishes; returns the first event about it. The captures of earlier tests may still have events."""
+def send(world, message):
+    """Publishes; returns the request. The captures of earlier tests may still have events."""
     since, request = world.events.mark(), json.loads(message) if isinstance(message, str) else message
     assert world.publish(message) == 1
-    return world.events.wait(lambda event: event["event"] in ("accepted", "rejected") and event.get("id") == request.get("id", event.get("id")),
-                             since=since)
+    return Request(world.events, request.get("id"), request, since)
+
+
+def answer_to(world, message):
+    """Publishes; returns the first event about it."""
+    request = send(world, message)
+    return world.events.wait(lambda event: event["event"] in ("accepted", "rejected") and request.id in (None, event.get("id")),
+                             since=request.since)
+
+
+def enqueue(world, message):
+    """Adds it to the stream; returns the request."""
+    since = world.events.mark()
+    add(world, raw={"request": json.dumps(message)})
+    return Request(world.events, message.get("id"), message, since)
 
 
 def refusal(world, message):
@@ -77,13 +91,11 @@ def fields(**more):
 
 def test_signed_request_is_taken_and_the_keys_name_is_in_events_and_file(signed):
     request = fields(packets=1, timeout=20, comment="Grüße, \u20ac")
-    since = signed.events.mark()
-    signed.publish(sign(request))
-    ours = lambda event: event.get("id") == request["id"]  # noqa: E731
-    signed.events.wait(lambda event: ours(event) and event["event"] == "accepted", since=since)
+    sent = send(signed, sign(request))
+    sent.accepted()
     signed.sender.send(1)
-    done = signed.events.wait(lambda event: ours(event) and event["event"] == "done", since=since)
-    assert {event["key"] for event in signed.events.all(ours, since)} == {"monitoring"}
+    done = sent.done()
+    assert {event["key"] for event in sent.all()} == {"monitoring"}
     comments = CaptureFile(os.path.join(signed.directory, done["file"])).comments
     assert "signed with the key: monitoring" in comments and not any('"sig"' in comment for comment in comments)
     assert MONITORING not in signed.daemon.text()
@@ -142,8 +154,9 @@ def test_stale_requests_are_refused(signed):
 
 def test_replay_is_refused(signed):
     message = sign(fields())
-    assert answer_to(signed, message)["event"] == "accepted"
-    signed.events.wait(lambda event: event["event"] == "done" and event["id"] == message["id"])
+    sent = send(signed, message)
+    sent.accepted()
+    sent.done()
     assert "used before" in refusal(signed, message)
     assert "used before" in refusal(signed, json.dumps(message, indent=1, sort_keys=True))
 
@@ -161,12 +174,9 @@ def test_key_has_limits_of_its_own(signed, more, rule):
 
 
 def test_any_means_the_interfaces_that_the_key_allows(signed):
-    request = fields(interface=["any"], timeout=0.2)
-    since = signed.events.mark()
-    signed.publish(sign(request, "ci", CI))
-    ours = lambda event: event.get("id") == request["id"]  # noqa: E731
-    signed.events.wait(lambda event: ours(event) and event["event"] == "done", since=since)
-    assert {event["interface"] for event in signed.events.all(ours, since)} == {"eth0"}
+    sent = send(signed, sign(fields(interface=["any"], timeout=0.2), "ci", CI))
+    sent.done()
+    assert {event["interface"] for event in sent.all()} == {"eth0"}
 
 
 # --- restarts ---
@@ -200,73 +210,48 @@ def test_without_the_file_what_was_signed_before_the_start_is_refused(make_world
 
 # --- the stream ---
 
-def stream_world(make_world, tmp_path, **requests):
-    config = configuration(tmp_path, stream="s")
-    config["requests"].update(requests)
-    world = make_world(config)
-    world.daemon.wait_log("stream-subscribed")
-    return world
-
-
-def add(world, message, entry="*"):
-    with world.redis.client() as client:
-        return client.xadd("s", {"request": json.dumps(message)}, id=entry).decode()
-
-
-def test_entry_is_resumed_after_a_restart(make_world, tmp_path):
+def test_entry_is_resumed_after_a_restart(durable, tmp_path):
     """Its signature was used, by the same entry."""
-    world = stream_world(make_world, tmp_path)
-    message = sign(fields(timeout=30))
+    world = durable(configuration(tmp_path))
+    request = enqueue(world, sign(fields(timeout=30)))
+    request.accepted()
     since = world.events.mark()
-    add(world, message)
-    world.events.wait(lambda event: event["event"] == "accepted", since=since)
-    since = world.events.mark()
-    world.daemon.kill()
-    world.daemon.start()
-    event = world.events.wait(lambda event: event.get("id") == message["id"], since=since)
-    assert event["event"] == "accepted", event
+    restart(world, kill=True)
+    assert Request(world.events, request.id, request.fields, since).wait()["event"] == "accepted"
 
 
-def test_entry_is_judged_by_its_own_time(make_world, tmp_path):
-    world = stream_world(make_world, tmp_path, signature_age=1)
+def test_entry_is_judged_by_its_own_time(durable, tmp_path):
+    config = configuration(tmp_path)
+    config["requests"]["signature_age"] = 1
+    world = durable(config)
     world.daemon.close()
-    message, stale = sign(fields()), sign(fields(), at=time.time() - 5)
-    since = world.events.mark()
-    add(world, message)
-    add(world, stale)
+    request, stale = enqueue(world, sign(fields())), enqueue(world, sign(fields(), at=time.time() - 5))
     late = time.time() + 2.5
     until(lambda: time.time() > late, 10, "the signature to be old")
     world.daemon.start()
-    assert world.events.wait(lambda event: event.get("id") == message["id"], since=since)["event"] == "accepted"
-    event = world.events.wait(lambda event: event.get("id") == stale["id"], since=since)
+    assert request.wait()["event"] == "accepted"
+    event = stale.wait()
     assert event["event"] == "rejected" and "signature_age" in event["reason"], event
 
 
-def test_signature_of_another_entry_is_refused(make_world, tmp_path):
-    world = stream_world(make_world, tmp_path)
+def test_signature_of_another_entry_is_refused(durable, tmp_path):
+    world = durable(configuration(tmp_path))
     message = sign(fields(timeout=0.1))
-    since = world.events.mark()
-    add(world, message)
-    world.events.wait(lambda event: event["event"] == "done", since=since)
-    since = world.events.mark()
-    add(world, message)
-    event = world.events.wait(lambda event: event["event"] == "rejected", since=since)
-    assert "used before" in event["reason"], event
+    enqueue(world, message).done()
+    assert "used before" in enqueue(world, message).wait("rejected")["reason"]
 
 
-def test_replayed_entry_does_not_run_twice_even_if_the_file_is_lost(make_world, tmp_path):
+def test_replayed_entry_does_not_run_twice_even_if_the_file_is_lost(durable, tmp_path):
     """The request has no id: it gets one from its signature, and the reply store knows that."""
-    world = stream_world(make_world, tmp_path)
+    world = durable(configuration(tmp_path))
     message = sign({"node": NODE, "interface": ["eth0"], "timeout": 0.1})
-    since = world.events.mark()
-    add(world, message)
-    done = world.events.wait(lambda event: event["event"] == "done", since=since)
+    first = enqueue(world, message)
+    done = world.events.wait(lambda event: event["event"] == "done", since=first.since)
     with world.redis.client() as client:
         until(lambda: client.keys(f"*:answer:*:{done['id']}"), 10, "the answer in Redis")
     world.daemon.close()
     os.unlink(world.api.path + ".nonces")
-    since = world.events.mark()
-    add(world, message)
+    second = enqueue(world, message)
     world.daemon.start()
-    again = world.events.wait(lambda event: event.get("id") == done["id"], since=since)
+    again = world.events.wait(lambda event: event.get("id") == done["id"], since=second.since)
     assert again.get("duplicate") and again["capture"] == done["capture"], again

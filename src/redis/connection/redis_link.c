@@ -7,15 +7,8 @@
  *      └────────────── no address left, refused, silent ──────┴─────────────┘
  *
  * The discovery (redis_discovery.c) finds where to connect: names, addresses, other nodes, Sentinels. Logging in is the
- * TLS handshake, AUTH, PING and CLIENT SETNAME (best effort) in one go, and ROLE unless any role will do. Any answer
- * to PING but an error other than NOPERM shows that the server is there, lets us in, and has loaded its data. While up,
- * a PING (or ROLE) after which nothing arrives within the deadline means that the server hangs, even if its kernel
- * still answers the keep-alive.
- *
- * A server that was replaced may live on as a replica, and keep its connections: it takes PUBLISH, which reaches no
- * one, and PING. So a link leaves a server that is a replica by ROLE or READONLY, tells the process's other links
- * (redis_links.c), and looks the name up again. A Cluster's replicas are fine: they pass on messages and redirect
- * commands.
+ * TLS handshake and what redis_health.c asks, here and while up. A link leaves a server that is a replica by ROLE or
+ * READONLY, tells the process's other links (redis_links.c), and looks the name up again.
  *
  * hiredis frees its contexts itself, and late if it is inside a callback. So the link reaches a context only through
  * `redis`, and a context reaches the link only through its guard, which forgets the link as soon as the link drops the
@@ -30,34 +23,27 @@
 #include <event2/util.h>
 #include <hiredis/async.h>
 #include <hiredis/hiredis.h>
-#include <inttypes.h>
-#include <openssl/ssl.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/container_of.h"
-#include "base/file_stamp.h"
 #include "base/log.h"
 #include "base/own_traffic.h"
+#include "redis/connection/redis_backoff.h"
 #include "redis/connection/redis_endpoint.h"
 #include "redis/connection/redis_guard.h"
+#include "redis/connection/redis_health.h"
 #include "redis/connection/redis_link_log.h"
 #include "redis/connection/redis_links.h"
-#include "redis/connection/redis_login.h"
 #include "redis/connection/redis_options.h"
 #include "redis/connection/redis_socket.h"
-#include "redis/connection/redis_tls.h"
+#include "redis/connection/redis_tls_cache.h"
 #include "redis/discovery/redis_discovery.h"
 
-#define BACKOFF_FIRST_NS (100 * NS_PER_MS)
 #define BACKOFF_MAX_NS (30 * NS_PER_S)
 #define FOUND_MAX_NS NS_PER_S		       /* until an attempt at a master that the Sentinels have just named */
 #define BACKOFF_REPLACED_MAX_NS (5 * NS_PER_S) /* until the name leads to a master */
-#define STABLE_NS (5 * NS_PER_S)	       /* after this long up, the next failure is a new one */
-#define SHORT_UPTIMES_MAX 3		       /* in a row; after these only a stable connection is logged */
 #define CONNECT_TIMEOUT_NS (5 * NS_PER_S)      /* for TCP, and again for logging in */
-
-#define TLS_FILES 3 /* authorities, certificate, key */
 
 enum redis_link_state { LINK_WAITING, LINK_DISCOVERING, LINK_CONNECTING, LINK_LOGGING_IN, LINK_UP };
 
@@ -71,39 +57,20 @@ struct redis_link {
 	struct event *timer;
 	struct redis_discovery *discovery;
 	redisAsyncContext *redis; /* from LINK_CONNECTING on */
-	SSL_CTX *tls;
-	struct file_stamp tls_stamps[TLS_FILES]; /* of the files that `tls` was made from */
+	struct redis_tls_cache *tls;
+	struct redis_health *health;
 
 	struct redis_links_member member; /* of options.links, unless that is NULL */
 
-	unsigned failed_attempts; /* since it was last up for STABLE_NS */
-	unsigned short_uptimes;
-	uint64_t up_since_ns;	/* boot time */
-	bool ping_pending;	/* a PING is unanswered */
-	bool ping_denied;	/* by the user's ACL: only the TCP keep-alive is left */
-	bool role_unknown;	/* this server refuses to tell, or any role will do */
-	bool must_leave;	/* another link found that the server was replaced */
-	bool replaced;		/* the last server became a replica, and no attempt has succeeded since */
-	unsigned replacements;	/* since the start */
-	uint64_t ping_received; /* bytes received when PING was sent */
+	struct redis_backoff backoff;
+	bool must_leave;       /* another link found that the server was replaced */
+	bool replaced;	       /* the last server became a replica, and no attempt has succeeded since */
+	unsigned replacements; /* since the start */
 
 	struct redis_link_log log;
 };
 
 static void link_fail(struct redis_link *link, const char *reason);
-
-/* True: only a server that confirms to be the master will do. */
-static bool requires_master(const struct redis_link *link)
-{
-	return link->options.sentinel_count > 0;
-}
-
-/* A subscriber may send only PING: for it, the Sentinels and other links watch which server is the master. */
-static bool asks_role(const struct redis_link *link)
-{
-	return (requires_master(link) || (!link->options.any_role && !link->role_unknown)) &&
-	       !redis_guard_is_subscriber(link->redis);
-}
 
 static void log_up(struct redis_link *link)
 {
@@ -119,16 +86,6 @@ static void set_timer(struct redis_link *link, uint64_t ns)
 				      .tv_usec = (suseconds_t)(ns % NS_PER_S / 1000)};
 
 	event_add(link->timer, &after);
-}
-
-/* Full jitter, from zero to a bound that doubles: many daemons lose the same Redis at the same time. */
-static uint64_t backoff_ns(unsigned failed_attempts, uint64_t max_ns)
-{
-	uint64_t bound = failed_attempts < 16 ? BACKOFF_FIRST_NS << failed_attempts : max_ns;
-	uint64_t random;
-
-	evutil_secure_rng_get_bytes(&random, sizeof(random));
-	return random % (bound < max_ns ? bound : max_ns);
 }
 
 /* --- going down --- */
@@ -154,28 +111,20 @@ static uint64_t backoff_max_ns(const struct redis_link *link)
 static void go_down(struct redis_link *link, const char *reason)
 {
 	bool was_up = link->state == LINK_UP;
-	uint64_t retry_ns;
 
 	drop_connection(link);
 	redis_discovery_stop(link->discovery);
-	if (was_up && clock_boottime_ns() - link->up_since_ns >= STABLE_NS) {
-		link->failed_attempts = 0;
-		link->short_uptimes = 0;
-	} else if (was_up) {
-		link->short_uptimes++;
-	}
-	/* The next attempt reads the certificates again, the system's as well: they may have been replaced. */
-	if (link->tls && !was_up) {
-		SSL_CTX_free(link->tls);
-		link->tls = NULL;
-	}
-	retry_ns = backoff_ns(link->failed_attempts++, backoff_max_ns(link));
+	if (!was_up)
+		redis_tls_cache_forget(link->tls);
+	const uint64_t retry_ns = redis_backoff_next_ns(&link->backoff, was_up, backoff_max_ns(link));
 	link->state = LINK_WAITING;
 	set_timer(link, retry_ns);
 	log_debug(redis, "redis-waiting", log_str("role", link->role), log_str("reason", reason),
-		  log_bool("was_up", was_up), log_uint("attempts", link->failed_attempts),
+		  log_bool("was_up", was_up), log_uint("attempts", link->backoff.failed_attempts),
 		  log_uint("retry_ms", retry_ns / NS_PER_MS));
 	redis_link_log_down(&link->log, redis_discovery_endpoint(link->discovery), reason, retry_ns);
+	if (was_up && link->handler.lost)
+		link->handler.lost(link->handler.ctx, reason);
 	if (was_up)
 		link->handler.down(link->handler.ctx);
 	else if (link->handler.failed)
@@ -189,51 +138,14 @@ static void go_up(struct redis_link *link)
 	link->state = LINK_UP;
 	link->log.was_up = true;
 	log_debug(redis, "redis-logged-in", log_str("role", link->role));
-	link->up_since_ns = clock_boottime_ns();
-	link->ping_pending = false;
+	redis_backoff_up(&link->backoff);
 	link->must_leave = false;
 	link->replaced = false;
 	redis_discovery_connected(link->discovery);
 	set_timer(link, link->options.ping_interval_ns);
-	if (link->short_uptimes < SHORT_UPTIMES_MAX)
+	if (!redis_backoff_flaps(&link->backoff))
 		log_up(link);
 	link->handler.up(link->handler.ctx, link->redis);
-}
-
-static void on_auth(redisAsyncContext *redis, void *data, void *privdata)
-{
-	struct redis_link *link = redis_guard_owner(redis);
-	const redisReply *reply = data;
-	struct error reason;
-
-	(void)privdata;
-	if (!link || !reply || reply->type != REDIS_REPLY_ERROR)
-		return;
-	redis_login_describe_refusal(&link->options, reply->str, &reason);
-	link_fail(link, reason.text);
-}
-
-static void on_ping(redisAsyncContext *redis, void *data, void *privdata)
-{
-	struct redis_link *link = redis_guard_owner(redis);
-	const redisReply *reply = data;
-
-	(void)privdata;
-	if (!link || !reply)
-		return;
-	link->ping_pending = false;
-	if (reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, "NOPERM", 6) == 0)
-		link->ping_denied = true;
-	else if (reply->type == REDIS_REPLY_ERROR) {
-		link_fail(link, reply->str);
-		return;
-	}
-	if (link->state == LINK_UP) {
-		set_timer(link, link->options.ping_interval_ns);
-		return;
-	}
-	if (!asks_role(link))
-		go_up(link);
 }
 
 /* The server is no master, or no more. May free the link. */
@@ -258,73 +170,24 @@ static void on_told_replaced(struct redis_links_member *member)
 	set_timer(link, 0);
 }
 
-static void on_role_known(struct redis_link *link)
+static void on_good(void *ctx)
 {
-	if (link->state == LINK_UP)
-		set_timer(link, link->options.ping_interval_ns);
-	else
+	struct redis_link *link = ctx;
+
+	if (link->state != LINK_UP)
 		go_up(link);
+	else if (!link->must_leave) /* else the timer is due */
+		set_timer(link, link->options.ping_interval_ns);
 }
 
-/* A replica's answer. */
-static void on_cluster_info(redisAsyncContext *redis, void *data, void *privdata)
+static void on_bad(void *ctx, const char *reason)
 {
-	struct redis_link *link = redis_guard_owner(redis);
-	const redisReply *reply = data;
-
-	(void)privdata;
-	if (!link || !reply)
-		return;
-	link->ping_pending = false;
-	link->role_unknown = redis_login_is_cluster(reply);
-	if (link->role_unknown)
-		on_role_known(link);
-	else
-		leave_replica(link, "the server is a replica");
+	link_fail(ctx, reason);
 }
 
-static void on_role(redisAsyncContext *redis, void *data, void *privdata)
+static void on_replica(void *ctx, const char *reason)
 {
-	struct redis_link *link = redis_guard_owner(redis);
-	const redisReply *reply = data;
-	struct error reason;
-
-	(void)privdata;
-	if (!link || !reply)
-		return;
-	switch (redis_login_read_role(reply, &reason)) {
-	case REDIS_ROLE_MASTER:
-		break;
-	case REDIS_ROLE_UNKNOWN:
-		if (requires_master(link)) {
-			link_fail(link, reason.text);
-			return;
-		}
-		link->role_unknown = true;
-		break;
-	case REDIS_ROLE_OTHER:
-		if (requires_master(link))
-			leave_replica(link, reason.text);
-		else if (redisAsyncCommand(redis, on_cluster_info, NULL, "INFO cluster") != REDIS_OK)
-			link_fail(link, "out of memory");
-		return;
-	}
-	link->ping_pending = false;
-	on_role_known(link);
-}
-
-static void log_in(struct redis_link *link)
-{
-	link->ping_denied = false;
-	link->role_unknown = false;
-	set_timer(link, CONNECT_TIMEOUT_NS);
-	/* PING before CLIENT: "max number of clients reached" may answer the first command, and nothing reads
-	 * CLIENT's answer. */
-	if (redis_login_send(link->redis, &link->options, on_auth) != REDIS_OK ||
-	    redisAsyncCommand(link->redis, on_ping, NULL, "PING") != REDIS_OK ||
-	    redisAsyncCommand(link->redis, NULL, NULL, "CLIENT SETNAME pcapdaemon-%s", link->role) != REDIS_OK ||
-	    (asks_role(link) && redisAsyncCommand(link->redis, on_role, NULL, "ROLE") != REDIS_OK))
-		link_fail(link, "out of memory");
+	leave_replica(ctx, reason);
 }
 
 /* --- connecting --- */
@@ -347,14 +210,16 @@ static void on_connect(redisAsyncContext *redis, int status)
 	own_traffic_add(redis->c.fd);
 	link->state = LINK_LOGGING_IN;
 	names.host = redis_discovery_endpoint(link->discovery)->host;
-	names.alternative = link->options.tls_name  ? link->options.tls_name
-			    : requires_master(link) ? link->options.host
-						    : NULL;
-	if (redis_socket_start_tls(redis, link->tls, &names, &reason) < 0) {
+	names.alternative = link->options.tls_name			? link->options.tls_name
+			    : redis_options_need_master(&link->options) ? link->options.host
+									: NULL;
+	if (redis_socket_start_tls(redis, redis_tls_cache_context(link->tls), &names, &reason) < 0) {
 		link_fail(link, reason.text);
 		return;
 	}
-	log_in(link);
+	set_timer(link, CONNECT_TIMEOUT_NS);
+	if (redis_health_log_in(link->health, redis, link->role) < 0)
+		link_fail(link, "out of memory");
 }
 
 static void on_disconnect(const redisAsyncContext *redis, int status)
@@ -377,7 +242,7 @@ static int connect_address(void *ctx, const char *address, uint16_t port, struct
 	redisAsyncContext *redis = redis_socket_connect(link->loop, address, port, link, err);
 
 	log_debug(redis, "redis-connecting", log_str("role", link->role), log_str("address", address),
-		  log_uint("port", port), log_bool("tls", link->tls != NULL));
+		  log_uint("port", port), log_bool("tls", link->options.tls));
 	if (!redis)
 		return -ECONNREFUSED;
 	redisAsyncSetConnectCallbackNC(redis, on_connect);
@@ -397,12 +262,9 @@ static void on_discovery_ended(void *ctx, const char *reason)
 static void on_master_found(void *ctx)
 {
 	struct redis_link *link = ctx;
-	uint64_t random;
 
-	if (link->state != LINK_WAITING)
-		return;
-	evutil_secure_rng_get_bytes(&random, sizeof(random));
-	set_timer(link, random % FOUND_MAX_NS);
+	if (link->state == LINK_WAITING)
+		set_timer(link, redis_backoff_jitter_ns(FOUND_MAX_NS));
 }
 
 /* Ends every failed attempt and connection. May free the link. */
@@ -422,34 +284,13 @@ static void link_fail(struct redis_link *link, const char *reason)
 	redis_discovery_connect_failed(link->discovery, progress, copy.text);
 }
 
-/* Certificates may be replaced at any time. */
-static void drop_outdated_tls(struct redis_link *link)
-{
-	const char *const files[TLS_FILES] = {link->options.ca_file, link->options.cert_file, link->options.key_file};
-
-	for (size_t i = 0; i < TLS_FILES; i++) {
-		const struct file_stamp stamp = file_stamp_read(files[i]);
-
-		if (!file_stamp_equal(&stamp, &link->tls_stamps[i])) {
-			SSL_CTX_free(link->tls);
-			link->tls = NULL;
-		}
-		link->tls_stamps[i] = stamp;
-	}
-}
-
 static void start_attempt(struct redis_link *link)
 {
 	struct error err;
 
-	if (link->options.tls)
-		drop_outdated_tls(link);
-	if (link->options.tls && !link->tls) {
-		link->tls = redis_tls_context(&link->options, &err);
-		if (!link->tls) {
-			go_down(link, err.text);
-			return;
-		}
+	if (redis_tls_cache_update(link->tls, &err) < 0) {
+		go_down(link, err.text);
+		return;
 	}
 	link->state = LINK_DISCOVERING;
 	redis_discovery_start(link->discovery);
@@ -457,18 +298,10 @@ static void start_attempt(struct redis_link *link)
 
 /* --- health --- */
 
-static int send_health_check(struct redis_link *link)
-{
-	if (asks_role(link))
-		return redisAsyncCommand(link->redis, on_role, NULL, "ROLE");
-	return redisAsyncCommand(link->redis, on_ping, NULL, "PING");
-}
-
 static void check_health(struct redis_link *link)
 {
-	const uint64_t timeout_ns = link->options.ping_timeout_ns + link->options.block_ns;
-	uint64_t received = redis_guard_received_bytes(link->redis);
 	struct error reason;
+	uint64_t wait_ns;
 
 	if (link->must_leave) {
 		link->replaced = true;
@@ -476,29 +309,12 @@ static void check_health(struct redis_link *link)
 		link_fail(link, "another connection found that the server was replaced");
 		return;
 	}
-	if (clock_boottime_ns() - link->up_since_ns >= STABLE_NS) {
-		link->failed_attempts = 0;
-		link->short_uptimes = 0;
+	if (redis_backoff_is_stable(&link->backoff))
 		log_up(link);
-	}
-	if (link->ping_pending && received == link->ping_received) {
-		error_set(&reason, 0, "no answer to %s within %" PRIu64 " ms", asks_role(link) ? "ROLE" : "PING",
-			  timeout_ns / NS_PER_MS);
+	if (redis_health_check(link->health, link->redis, &reason, &wait_ns) < 0)
 		link_fail(link, reason.text);
-		return;
-	}
-	link->ping_received = received;
-	if (link->ping_denied && !asks_role(link)) {
-		set_timer(link, link->options.ping_interval_ns);
-		return;
-	}
-	/* If anything else arrives while an answer is due, the server does not hang: allow another deadline. */
-	if (!link->ping_pending && send_health_check(link) != REDIS_OK) {
-		link_fail(link, "out of memory");
-		return;
-	}
-	link->ping_pending = true;
-	set_timer(link, timeout_ns);
+	else
+		set_timer(link, wait_ns);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *data)
@@ -548,11 +364,16 @@ struct redis_link *redis_link_new(struct event_base *loop, const char *role, con
 	if (redis_options_copy(&link->options, options) < 0 || !link->role || !link->timer)
 		return NULL;
 	link->discovery = redis_discovery_new(loop, &link->options, discovery_handler);
-	if (!link->discovery)
+	link->tls = redis_tls_cache_new(&link->options);
+	link->health = redis_health_new(&link->options, (struct redis_health_handler){.good = on_good,
+										      .failed = on_bad,
+										      .replica = on_replica,
+										      .ctx = link});
+	if (!link->discovery || !link->tls || !link->health)
 		return NULL;
 	link->log = (struct redis_link_log){
 		.role = link->role,
-		.master = requires_master(link) ? link->options.master : NULL,
+		.master = redis_options_need_master(&link->options) ? link->options.master : NULL,
 		.tls = link->options.tls,
 		.quiet = link->options.quiet,
 	};
@@ -574,7 +395,8 @@ void redis_link_free(struct redis_link *link)
 	redis_discovery_free(link->discovery);
 	if (link->timer)
 		event_free(link->timer);
-	SSL_CTX_free(link->tls);
+	redis_health_free(link->health);
+	redis_tls_cache_free(link->tls);
 	redis_options_free(&link->options);
 	free(link->role);
 	free(link);

@@ -45,6 +45,9 @@ struct redis_link_handler {
 	void (*down)(void *ctx);
 	/* An attempt failed; the next one is scheduled. May be NULL. */
 	void (*failed)(void *ctx, const char *reason);
+	/* Precedes `down`, with its reason: a refused SUBSCRIBE ends the connection. Must not free the link. May be
+	 * NULL. */
+	void (*lost)(void *ctx, const char *reason);
 	void *ctx;
 };
 

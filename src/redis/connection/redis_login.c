@@ -17,15 +17,15 @@ static const char *password_of(const struct redis_options *options)
 	return options->auth ? options->auth : "";
 }
 
-int redis_login_send(redisAsyncContext *redis, const struct redis_options *options, redisCallbackFn *reply)
+int redis_login_send(redisAsyncContext *redis, const struct redis_options *options, redisCallbackFn *reply, void *ctx)
 {
 	const char *username = options->username;
 	const char *password = password_of(options);
 
 	if (username && *username)
-		return redisAsyncCommand(redis, reply, NULL, "AUTH %s %s", username, password);
+		return redisAsyncCommand(redis, reply, ctx, "AUTH %s %s", username, password);
 	if (*password)
-		return redisAsyncCommand(redis, reply, NULL, "AUTH %s", password);
+		return redisAsyncCommand(redis, reply, ctx, "AUTH %s", password);
 	return REDIS_OK;
 }
 

@@ -13,7 +13,7 @@ struct redis_options;
 
 /* Sends AUTH if a user or password is set; `reply` is a redisCallbackFn. REDIS_OK or REDIS_ERR. */
 warn_unused int redis_login_send(struct redisAsyncContext *redis, const struct redis_options *options,
-				 void (*reply)(struct redisAsyncContext *, void *, void *));
+				 void (*reply)(struct redisAsyncContext *, void *, void *), void *ctx);
 
 /* Describes the server's refusal of AUTH, without the secret. */
 void redis_login_describe_refusal(const struct redis_options *options, const char *text, struct error *reason);

@@ -45,6 +45,12 @@ struct redis_options {
 	uint64_t block_ns;
 };
 
+/* Whether only a server that confirms to be the master will do. */
+static inline bool redis_options_need_master(const struct redis_options *options)
+{
+	return options->sentinel_count > 0;
+}
+
 /* Copies the options and their strings, and fills in defaults. 0 or -ENOMEM; call redis_options_free either way. */
 warn_unused int redis_options_copy(struct redis_options *copy, const struct redis_options *options);
 

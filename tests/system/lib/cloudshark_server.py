@@ -463,15 +463,14 @@ class CloudSharkServer:
 
     def __init__(self, token, tls=None, behaviour=(), host="127.0.0.1", port=0, on_upload=None):
         self.token, self.on_upload = token, on_upload
+        self.changed = threading.Condition()
         self.tls = None
         if tls:
             self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self.tls.load_cert_chain(*tls)
-        self.always = behaviour if isinstance(behaviour, Behaviour) else None
-        self.script = [] if self.always else list(behaviour)
+        self.behave(behaviour)
         self.uploads, self.requests, self.faults, self.errors = [], [], [], []
         self.connections = 0
-        self.changed = threading.Condition()
         self.ended = threading.Event()
         self.ended_fd, self._end_fd = os.pipe()
         family = {"address_family": socket.AF_INET6 if ":" in host else socket.AF_INET}
@@ -483,6 +482,12 @@ class CloudSharkServer:
     def start(self):
         self.thread.start()
         return self
+
+    def behave(self, behaviour):
+        """Changes the behaviour for requests from now on; the argument is the constructor's."""
+        with self.changed:
+            self.always = behaviour if isinstance(behaviour, Behaviour) else None
+            self.script = [] if self.always else list(behaviour)
 
     def stop(self):
         self.ended.set()

@@ -18,7 +18,7 @@ FIELDS = {"node": str, "nodere": str, "interface": list, "alias": list, "bpf": s
          "packetdebug": bool, "dedupe": str}
 ROUTES = {("POST", "/v1/captures"), ("GET", "/v1/captures"), ("GET", "/v1/captures/ID"), ("DELETE", "/v1/captures/ID"),
           ("GET", "/v1/captures/ID/file"), ("GET", "/v1/interfaces"), ("GET", "/v1/history"), ("GET", "/v1/status"),
-          ("GET", "/v1/events")}
+          ("GET", "/v1/events"), ("GET", "/v1/live")}
 
 
 def block(kind, body):

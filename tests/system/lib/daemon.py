@@ -8,6 +8,7 @@ import functools
 import os
 import re
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -27,6 +28,17 @@ FIELD = re.compile(r'([A-Za-z0-9_.-]+)=("(?:[^"\\]|\\.)*"|\S*)')
 PRIVATE_RUN = ["unshare", "-m", "--propagation", "private", "sh", "-c",
                'mkdir -p /run/pcapdaemon && mount -t tmpfs -o mode=755 none /run/pcapdaemon && exec "$@"', "sh"]
 
+# A wrapper's script: a /dev of its own, with the devices and a /dev/log that the test has bound.
+PRIVATE_DEV = r"""
+set -e
+dev=$1 log=$2; shift 2
+mount -t tmpfs tmpfs "$dev"
+for node in null zero full random urandom tty; do touch "$dev/$node"; mount --bind "/dev/$node" "$dev/$node"; done
+touch "$dev/log"; mount --bind "$log" "$dev/log"
+mount --rbind "$dev" /dev
+exec "$@"
+"""
+
 LogLine = collections.namedtuple("LogLine", "id fields text")
 
 
@@ -40,6 +52,15 @@ def parse_line(text):
             value = re.sub(r"\\(.)", r"\1", value[1:-1])
         fields[key] = value
     return LogLine(match["id"], fields, text)
+
+
+@contextlib.contextmanager
+def private_syslog(directory):
+    """Binds a /dev/log for one daemon: the socket, which nothing reads yet, and the daemon's wrapper."""
+    (directory / "dev").mkdir()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
+        log.bind(str(directory / "log"))
+        yield log, ["unshare", "-m", "--propagation", "private", "sh", "-c", PRIVATE_DEV, "sh", directory / "dev", directory / "log"]
 
 
 def into_mounts_of(daemon, directory):
@@ -76,15 +97,24 @@ class Daemon:
 
     # --- life cycle ---
 
-    def launch(self):
-        """Starts the daemon without waiting."""
+    def launch(self, read=True):
+        """Starts the daemon without waiting. read: whether its log is read from the start, else from read_log() on."""
         assert os.access(PROGRAM, os.X_OK), f"no daemon to test at {PROGRAM} (set PCAPDAEMON)"
         self.lines, self._exit_expected = [], False
         self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                         stderr=subprocess.PIPE, env={**os.environ, **self.environment})
         self._reader = threading.Thread(target=self._read, args=(self.process.stderr,), daemon=True)
-        self._reader.start()
+        if read:
+            self.read_log()
         return self
+
+    def read_log(self):
+        self._reader.start()
+
+    def _read_to_the_end(self):
+        if self._reader.ident is None:
+            self.read_log()
+        self._reader.join(seconds(5))
 
     def start(self, subscribed=True):
         """Starts the daemon and waits until it is ready and, if `subscribed`, listens on Redis."""
@@ -124,7 +154,7 @@ class Daemon:
             status = self.process.wait(seconds(timeout))
         except subprocess.TimeoutExpired:
             raise AssertionError(f"the daemon did not end within {seconds(timeout):g} s; last lines:\n{self.tail()}") from None
-        self._reader.join(seconds(5))
+        self._read_to_the_end()
         return status
 
     def stop(self, timeout=20, grace=True):
@@ -156,7 +186,7 @@ class Daemon:
             if hung:
                 os.kill(self.pid, signal.SIGKILL)
                 status = self.process.wait()
-        self._reader.join(seconds(5))
+        self._read_to_the_end()
         reports = [line.text for line in self.lines if SANITIZER.search(line.text)]
         self.process.stderr.close()
         self.process = None
@@ -241,6 +271,10 @@ class Daemon:
         """As a limit (RLIMIT_NOFILE), it lets nothing more be opened, even if higher ones are in use."""
         used = set(map(int, os.listdir(f"/proc/{self.pid}/fd")))
         return next(number for number in range(len(used) + 1) if number not in used)
+
+    def oom_score_adj(self):
+        with open(f"/proc/{self.pid}/oom_score_adj") as file:
+            return int(file.read())
 
     def command_line(self):
         with open(f"/proc/{self.pid}/cmdline", "rb") as file:

@@ -137,7 +137,10 @@ class Fleet:
         until(lambda: name in self.present(), 20, f"{name} to be present")
 
     def present(self):
-        return self._named("node")
+        """Names of nodes that are up."""
+        with self.bus.client() as client:
+            texts = {name: client.get(f"{{capture}}:node:{name}") for name in self._named("node")}
+        return {name for name, text in texts.items() if text and "stopped" not in json.loads(text)}
 
     def _named(self, kind):
         with self.bus.client() as client:
@@ -184,21 +187,21 @@ class Fleet:
         self._commands.append(Pcapctl(*arguments, cwd=cwd, netns=self.office))
         return self._commands[-1]
 
-    def ask(self, *arguments):
+    def ask(self, *arguments, **options):
         """Runs a query; returns its result."""
-        return self.pcapctl(*arguments, "--redis", self.bus.url, *self.bus.options).finish()
+        return self.pcapctl(*arguments, "--redis", self.bus.url, *self.bus.options, **options).finish()
 
     @staticmethod
     def next_port():
         """A port without traffic so far."""
         return next(_ports)
 
-    def capture(self, directory, *words, target=None, port=None, answer_timeout=20, interface="eth0"):
+    def capture(self, directory, *words, target=None, port=None, answer_timeout=20, interface="eth0", before=None):
         """Starts a capture on all nodes of packets to a port of its own, into out.pcapng. target: the options that name Redis."""
         port, identifier = port or self.next_port(), new_id("fleet")
-        command = self.pcapctl("capture", *(target or ["--redis", self.bus.url, *self.bus.options]), "--nodere", "^edge", "-i", interface, "--before", 10,
+        command = self.pcapctl("capture", *(target or ["--redis", self.bus.url, *self.bus.options]), "--nodere", "^edge", "-i", interface,
                                "--timeout", "300s", "--answer-timeout", seconds(answer_timeout), "--id", identifier,
-                               "--merge", "out.pcapng", *words, f"udp port {port}", cwd=directory)
+                               "--merge", "out.pcapng", *(["--before", before] if before else []), *words, f"udp port {port}", cwd=directory)
         return Capture(self, command, directory / "out.pcapng", identifier, port, interface)
 
     def end_commands(self):

@@ -39,7 +39,7 @@ class RedisCluster:
         os.makedirs(path)
         plain, bus, port = next(self._ports), next(self._ports), next(self._ports)
         settings = [f"bind {self.host}", "protected-mode no", "cluster-enabled yes", f"cluster-node-timeout {NODE_TIMEOUT_MS}", f"cluster-port {bus}",
-                    "repl-diskless-sync-delay 0", "repl-ping-replica-period 1", "cluster-replica-validity-factor 0",
+                    "repl-ping-replica-period 1", "cluster-replica-validity-factor 0",
                     *([f"port {plain}", f"tls-port {port}", "tls-cluster yes"] if tls else [f"port {port}"])]
         server = RedisServer(path, self.netns, port=port, tls=tls, settings=settings)
         server.plain_port, server.bus_port = plain if tls else port, bus

@@ -82,7 +82,7 @@ class SentinelSetup:
         """netns, host: the common namespace and its address."""
         self.directory, self.host, ports = str(directory), host, ports_in(netns)
         self.servers = [RedisServer(self._folder(f"redis{i}"), netns, port=next(ports), settings=[
-            f"bind {host}", "protected-mode no", "repl-diskless-sync-delay 0", "repl-ping-replica-period 1"])
+            f"bind {host}", "protected-mode no", "repl-ping-replica-period 1"])
             for i in range(1 + replicas)]
         self.sentinels = [Sentinel(self._folder(f"sentinel{i}"), self.servers[0].port, sentinels // 2 + 1, netns=netns, host=host,
                                    port=next(ports)) for i in range(sentinels)]

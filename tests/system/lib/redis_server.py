@@ -28,7 +28,9 @@ class RedisServer:
         lines = ["port 0", "bind 127.0.0.1", f"unixsocket {self.socket_path}", 'save ""', "appendonly no", "daemonize no",
                  f"dir {self.directory}", "maxclients 2000", "loglevel notice",
                  # a burst of 10,000 answers must not disconnect the test's own subscriber
-                 "client-output-buffer-limit pubsub 256mb 128mb 60"]
+                 "client-output-buffer-limit pubsub 256mb 128mb 60",
+                 # a replica gets its data set at once, and no server waits for its replicas when it ends
+                 "repl-diskless-sync-delay 0", "shutdown-timeout 0"]
         if self.password:
             lines.append(f"requirepass {self.password}")
         lines += [f"user {user}" for user in self.users]

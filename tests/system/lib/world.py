@@ -92,6 +92,10 @@ class World:
     def __exit__(self, *_):
         self.close()
 
+    def wait_clock(self):
+        """Waits for the offset to the clock of Redis; returns it, with its uncertainty."""
+        return until(lambda: self.api.get("/v1/status").expect(200).json["redis"].get("clock"), 15, "the offset to the server's clock")
+
     # --- requests ---
 
     def publish(self, message, channel="capture"):

@@ -536,6 +536,11 @@ static void test_number_of_terms_is_limited(void **state)
 	}
 	assert_int_equal(filter_compile(expression, LINKTYPE_RAW, &err, &filter), -EINVAL);
 	assert_null(filter);
+	snprintf(expression, sizeof(expression), "host ::1"); /* libpcap needs no space there */
+	for (unsigned i = 0; i < FILTER_TERMS_MAX; i++)
+		memcpy(expression + strlen(expression), "or ::1", sizeof("or ::1"));
+	assert_int_equal(filter_compile(expression, LINKTYPE_RAW, &err, &filter), -EINVAL);
+	assert_non_null(strstr(err.text, "more than 128 terms"));
 }
 
 static void check_direction(const char *expression, uint16_t linktype, bool if_outgoing, bool if_other)

@@ -33,85 +33,6 @@ int getaddrinfo(const char *name, const char *service, const struct addrinfo *hi
 	return EAI_NONAME;
 }
 
-static void test_words_are_judged_as_libpcap_scans_them(void **state)
-{
-	static const char *const names[] = {
-		"host 1.slow.example",
-		"host 10.0.0.1.example",
-		"host 1-2",
-		"host 10.0.0.1a",
-		"host 0xyz",
-		"host 12e",
-		"net 10.slow",
-		"src 1.2.3.4.5",
-		"host example",
-		"host TCP",
-		"host tcp-server.example",
-		"host icmp-x",
-		"host \\tcp",
-		"port http",
-		"portrange 1-http",
-		"tcp and host 4you",
-		"ether host 1-2-3-4-5",
-		"host 1.2.3.4 or host 1.x",
-		"host gre",
-		"host 1_2",
-	};
-	static const char *const others[] = {
-		"",
-		"host 10.0.0.1",
-		"net 10.1/16 and not host 10.1.2.3",
-		"net 10",
-		"host fe80::1",
-		"host ::ffff:10.0.0.1",
-		"ether host 00:11:22:aa:bb:cc",
-		"ether host 00-11-22-aa-bb-cc",
-		"ether host 0011.22aa.bbcc",
-		"portrange 1-2 or port 53",
-		"tcp[tcpflags] & (tcp-syn|tcp-fin) != 0",
-		"icmp[icmptype] = icmp-echo",
-		"ip[0x2:2] > 0x10 and ether[0] & 1 = 0",
-		"vlan 5 and (udp or icmp6)",
-		"len <= 100 and greater 10",
-		"tcp[0] - 1 > 2",
-	};
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
-		if (!filter_may_resolve_names(names[i]))
-			fail_msg("%s has a name", names[i]);
-	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
-		if (filter_may_resolve_names(others[i]))
-			fail_msg("%s has no name", others[i]);
-	assert_false(filter_may_resolve_names(NULL));
-}
-
-/* The judgement above, by libpcap: what has no name asks no server. */
-static void test_expressions_without_names_ask_no_name_server(void **state)
-{
-	static const char *const expressions[] = {"host 10.0.0.1",
-						  "net 10.1/16",
-						  "ether host 0011.22aa.bbcc",
-						  "portrange 1-2",
-						  "len <= 100",
-						  "ether host 00-11-22-aa-bb-cc",
-						  "tcp[tcpflags] & tcp-syn != 0",
-						  "host 10.1",
-						  "net 10"};
-	struct error err;
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(expressions) / sizeof(*expressions); i++) {
-		struct filter *filter = NULL;
-
-		const int r = filter_compile(expressions[i], LINKTYPE_ETHERNET, &err, &filter);
-		if (r != 0 && r != -EINVAL)
-			fail_msg("%s: %s", expressions[i], err.text);
-		filter_free(filter);
-	}
-	assert_int_equal(atomic_load(&asked), 0);
-}
-
 static void *compile_slow(void *ctx)
 {
 	struct filter *filter = NULL;
@@ -153,8 +74,6 @@ static void test_lookups_have_a_deadline_and_a_bound(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_words_are_judged_as_libpcap_scans_them),
-		cmocka_unit_test(test_expressions_without_names_ask_no_name_server),
 		cmocka_unit_test(test_lookups_have_a_deadline_and_a_bound),
 	};
 

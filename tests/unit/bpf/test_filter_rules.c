@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What rules need of filters: one that every packet must match as well, and the host names in an expression. */
+/* What rules need of filters: one that every packet must match as well, and names that are refused. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,7 +13,6 @@
 
 #include "base/packet.h"
 #include "bpf/filter.h"
-#include "bpf/filter_names.h"
 #include "packets.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
@@ -126,53 +125,6 @@ static void test_required_filter_holds_for_tunnels_too(void **state)
 	filter_free(filter);
 }
 
-static void test_host_names_are_found(void **state)
-{
-	static const char *const cases[][2] = {
-		{"host www.example.org", "www.example.org"},
-		{"www.example.org", "www.example.org"},
-		{"host 1.slow.example", "1.slow.example"},
-		{"host 1.2.3.4.5", "1.2.3.4.5"},
-		{"src net backbone", "backbone"},
-		{"tcp port http and host web1", "web1"},
-		{"port http or tcp web1", "web1"},
-		{"port 80 and (src db or dst 10.0.0.1)", "db"},
-		{"ether host printer", "printer"},
-		{"gateway router", "router"},
-		{"udp and not 10.0.0.1 and not x", "x"},
-		{"0xg", "0xg"},
-		{"dead.beef.1234.5678", "dead.beef.1234.5678"},
-		{"host 10.0.0.1-2", "10.0.0.1-2"},
-		{NULL, NULL},
-		{"", NULL},
-		{"port http or https or domain", NULL},
-		{"tcp src port ssh and not dst port 80", NULL},
-		{"portrange ftp-data-ftp", NULL},
-		{"ip proto ospf", NULL},
-		{"ip proto \\icmp", NULL},
-		{"ip6 protochain 6", NULL},
-		{"host 10.0.0.1 or net 10.0.0.0/8 or net 10.1", NULL},
-		{"net 10.0.0.0 mask 255.0.0.0", NULL},
-		{"host fe80::1 or ether host 02:00:00:00:00:01", NULL},
-		{"ether host 02-00-00-00-00-01 or ether host 0200.0000.0001", NULL},
-		{"tcp[tcpflags] & (tcp-syn|tcp-fin) != 0", NULL},
-		{"ip[6:2] & 0x1fff = 0 and len>=60", NULL},
-		{"vlan 10 and icmp[icmptype] = icmp-echo", NULL},
-		{"inbound and less 100", NULL},
-	};
-
-	(void)state;
-	for (size_t i = 0; i < COUNT(cases); i++) {
-		char found[64];
-		size_t length;
-		const char *name = filter_find_host_name(cases[i][0], &length);
-
-		snprintf(found, sizeof(found), "%.*s", name ? (int)length : 0, name ? name : "");
-		if (strcmp(found, cases[i][1] ? cases[i][1] : "") != 0)
-			fail_msg("\"%s\": found \"%s\"", cases[i][0], found);
-	}
-}
-
 static void test_forbidden_names_are_refused_after_syntax_errors(void **state)
 {
 	static const struct {
@@ -208,7 +160,6 @@ int main(void)
 		cmocka_unit_test(test_required_filter_is_anded_to_any_other),
 		cmocka_unit_test(test_no_expression_breaks_out),
 		cmocka_unit_test(test_required_filter_holds_for_tunnels_too),
-		cmocka_unit_test(test_host_names_are_found),
 		cmocka_unit_test(test_forbidden_names_are_refused_after_syntax_errors),
 	};
 

@@ -19,7 +19,7 @@
 #define OFFSET_NS INT64_C(1700000000000000000)
 #define BOOT_NS UINT64_C(1000000000000)
 #define MS UINT64_C(1000000)
-#define SLACK_MS 10
+#define QUEUED_MS (ARRIVAL_QUEUED_NS / MS)
 #define SPAN_BYTES (256u << 10)
 
 /* A span that grows packet by packet. */
@@ -246,27 +246,55 @@ static void test_window_takes_exactly_the_packets_inside(void **state)
 	scan(&cursor);
 	assert_int_equal(cursor.reason, END_NONE); /* a late packet may still come */
 	assert_int_equal(cursor.store.packets, 5);
+	assert_int_equal(cursor.examined, 9);
+	assert_int_equal(cursor.outside, 4);
 	static const unsigned expected[] = {30, 31, 45, 49, 50};
 	for (unsigned i = 0; i < 5; i++)
 		assert_int_equal(packet_of(&cursor, i).data[37], expected[i]);
 	store_deinit(&cursor.store);
 }
 
-static void test_cursor_ends_at_a_span_after_its_window(void **state)
+static void test_cursor_ends_at_a_block_that_no_packet_of_its_window_can_reach(void **state)
 {
 	struct cursor cursor;
 
 	(void)state;
-	for (unsigned begin = SLACK_MS - 1; begin <= SLACK_MS + 1; begin++) {
+	for (unsigned late = QUEUED_MS - 1; late <= QUEUED_MS + 1; late++) {
 		set_up(NULL);
-		add_udp(1, 100 + begin);
+		fixture.span.bounds.opened_ns = BOOT_NS + (100 + late) * MS;
+		add_udp(1, 100 + late);
 		cursor_init(&cursor);
 		cursor.until_ns = BOOT_NS + 100 * MS;
 		scan(&cursor);
-		assert_int_equal(cursor.reason, begin > SLACK_MS ? END_UNTIL : END_NONE);
+		assert_int_equal(cursor.reason, late > QUEUED_MS ? END_UNTIL : END_NONE);
 		assert_int_equal(cursor.store.packets, 0);
 		store_deinit(&cursor.store);
 	}
+}
+
+static void test_packet_queued_before_the_ring_is_taken_from_a_block_after_the_end(void **state)
+{
+	struct cursor cursor;
+
+	(void)state;
+	add_udp(1, 50);
+	cursor_init(&cursor);
+	cursor.until_ns = BOOT_NS + 100 * MS;
+	scan(&cursor);
+	set_up(NULL);
+	fixture.span.number = 1001;
+	fixture.span.bounds.opened_ns = BOOT_NS + 120 * MS;
+	add_udp(1, 125); /* after the end, but not the last to come */
+	scan(&cursor);
+	assert_int_equal(cursor.reason, END_NONE);
+	set_up(NULL);
+	fixture.span.number = 1002;
+	fixture.span.bounds.opened_ns = BOOT_NS + 180 * MS;
+	add_udp(1, 90); /* 90 ms queued */
+	scan(&cursor);
+	assert_int_equal(cursor.store.packets, 2);
+	assert_int_equal(cursor.odd_stamps, 0);
+	store_deinit(&cursor.store);
 }
 
 static void test_idle_time_is_measured_by_matching_packets(void **state)
@@ -666,6 +694,39 @@ static void test_exhausted_memory_ends_the_cursor_and_is_counted(void **state)
 	store_deinit(&cursor.store);
 }
 
+static void test_a_cursor_that_outlasts_memory_marks_what_is_missing(void **state)
+{
+	struct cursor cursor = {0};
+	struct store taken;
+	struct store_reader reader;
+	struct packet_view packet;
+	static uint8_t big[30000];
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++)
+		add(big, sizeof(big), i);
+	fixture.budget.limit_bytes = 32 << 10;
+	cursor_init(&cursor);
+	cursor.outlasts_memory = true;
+	scan(&cursor);
+	assert_int_equal(cursor.reason, END_NONE);
+	assert_int_equal(cursor.packets, 1);
+	assert_int_equal(cursor.lost_memory, 2);
+	assert_int_equal(cursor.missing, 2);
+	store_move(&taken, &cursor.store);
+	assert_int_equal(taken.packets, 1);
+	assert_int_equal(cursor.store.packets, 0);
+	store_deinit(&taken);
+	cursor.next_number = 1002;
+	scan(&cursor);
+	assert_int_equal(cursor.packets, 2);
+	store_reader_init(&reader, &cursor.store);
+	assert_true(store_reader_next(&reader, &packet));
+	assert_int_equal(packet.missing, 2);
+	store_deinit(&cursor.store);
+	assert_int_equal(fixture.budget.used_bytes, 0);
+}
+
 static void test_cursors_of_a_group_are_independent(void **state)
 {
 	struct cursor cursors[SCAN_GROUP_MAX], *group[SCAN_GROUP_MAX];
@@ -681,7 +742,7 @@ static void test_cursors_of_a_group_are_independent(void **state)
 		group[i]->filter = i % 2 ? filter : NULL;
 		group[i]->max_packets = i % 3 ? UINT64_MAX : 5 + i;
 		if (i == 4)
-			group[i]->until_ns = BOOT_NS - 11 * MS;
+			group[i]->until_ns = arrival_earliest(&fixture.span.bounds) - 1;
 	}
 	cursor_scan(group, SCAN_GROUP_MAX, &fixture.span, &fixture.context);
 	for (unsigned i = 0; i < SCAN_GROUP_MAX; i++) {
@@ -942,6 +1003,7 @@ static void test_span_after_the_end_does_not_count_as_a_clock_step(void **state)
 	set_up(NULL);
 	fixture.span.number = 1001;
 	fixture.span.bounds.clock_offset_ns -= 1000 * (int64_t)MS;
+	fixture.span.bounds.opened_ns = BOOT_NS + 400 * MS;
 	add_udp(53, 500);
 	cursor.until_ns = BOOT_NS + 100 * MS;
 	scan(&cursor);
@@ -978,7 +1040,8 @@ int main(void)
 		TEST(test_packet_limit_is_exact),
 		TEST(test_byte_limit_includes_the_packet_that_reaches_it),
 		TEST(test_window_takes_exactly_the_packets_inside),
-		TEST(test_cursor_ends_at_a_span_after_its_window),
+		TEST(test_cursor_ends_at_a_block_that_no_packet_of_its_window_can_reach),
+		TEST(test_packet_queued_before_the_ring_is_taken_from_a_block_after_the_end),
 		TEST(test_idle_time_is_measured_by_matching_packets),
 		TEST(test_stripped_tag_is_reinserted),
 		TEST(test_filters_see_the_tag_and_the_bytes_after_it),
@@ -994,6 +1057,7 @@ int main(void)
 		TEST(test_direction_comes_from_the_kernel),
 		TEST(test_filter_sees_the_direction),
 		TEST(test_exhausted_memory_ends_the_cursor_and_is_counted),
+		TEST(test_a_cursor_that_outlasts_memory_marks_what_is_missing),
 		TEST(test_cursors_of_a_group_are_independent),
 		TEST(test_history_is_limited_by_the_retention_filter),
 		TEST(test_shorter_of_snap_length_and_kept_bytes_applies),

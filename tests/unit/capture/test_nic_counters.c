@@ -35,6 +35,8 @@ static void attribute(uint16_t type, const void *data, size_t size)
 
 static const struct rtnl_link_stats64 stats = {.rx_dropped = UINT64_C(0x123456789a),
 					       .rx_missed_errors = 7,
+					       .rx_packets = 20,
+					       .tx_packets = 22,
 					       .tx_dropped = 9};
 
 static void make_reply(void)
@@ -56,11 +58,27 @@ static void test_counters_and_name_are_read(void **state)
 	assert_true(nic_counters_parse(reply, reply_size, &counters, name));
 	assert_string_equal(name, "eth0");
 	assert_true(counters.rx_dropped == stats.rx_dropped && counters.rx_missed_errors == 7);
+	assert_int_equal(counters.packets, 42);
+	assert_false(counters.up || counters.carrier);
 	/* A kernel with fewer counters. */
 	begin(RTM_NEWLINK);
 	attribute(IFLA_STATS64, &stats, offsetof(struct rtnl_link_stats64, tx_aborted_errors));
 	assert_true(nic_counters_parse(reply, reply_size, &counters, name));
 	assert_int_equal(counters.rx_missed_errors, 7);
+}
+
+static void test_state_is_read_and_loopback_counts_packets_once(void **state)
+{
+	struct nic_counters counters = {0};
+	struct ifinfomsg link = {.ifi_flags = IFF_UP | IFF_LOOPBACK | 0x10000};
+	char name[16] = "";
+
+	(void)state;
+	make_reply();
+	memcpy(reply + NLMSG_LENGTH(0), &link, sizeof(link));
+	assert_true(nic_counters_parse(reply, reply_size, &counters, name));
+	assert_true(counters.up && counters.carrier);
+	assert_int_equal(counters.packets, 20);
 }
 
 static void test_what_is_no_interface_with_counters_is_refused(void **state)
@@ -89,11 +107,22 @@ static void test_what_is_no_interface_with_counters_is_refused(void **state)
 
 static void test_growth_is_known_if_both_ends_are(void **state)
 {
-	const struct nic_counters before = {true, 10, 20, 30, 1}, after = {true, 15, 20, 29, 9}, unknown = {0};
+	const struct nic_counters before = {
+		.known = true, .up = true, .rx_dropped = 10, .rx_missed_errors = 20, .queue_drops = 30, .packets = 1};
+	const struct nic_counters after = {.known = true,
+					   .carrier = true,
+					   .rx_dropped = 15,
+					   .rx_missed_errors = 20,
+					   .queue_drops = 29,
+					   .packets = 9};
+	const struct nic_counters unknown = {0};
 
 	(void)state;
 	const struct nic_counters grown = nic_counters_since(&before, &after);
 	assert_true(grown.known);
+	assert_false(grown.up); /* the state is that of the end */
+	assert_true(grown.carrier);
+	assert_int_equal(grown.packets, 8);
 	assert_int_equal(grown.rx_dropped, 5);
 	assert_int_equal(grown.rx_missed_errors, 0);
 	assert_int_equal(grown.queue_drops, 0); /* it was reset */
@@ -134,6 +163,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_counters_and_name_are_read),
+		cmocka_unit_test(test_state_is_read_and_loopback_counts_packets_once),
 		cmocka_unit_test(test_what_is_no_interface_with_counters_is_refused),
 		cmocka_unit_test(test_growth_is_known_if_both_ends_are),
 		cmocka_unit_test(test_queue_drops_are_known_by_their_names),

@@ -93,6 +93,33 @@ static void test_blocks_suit_the_size(void **state)
 	}
 }
 
+static void test_blocks_of_odd_sizes_fit(void **state)
+{
+	(void)state;
+	for (size_t size = RING_SIZE_MIN + 1; size < 300 * (size_t)MIB; size += size / 7) {
+		const struct ring_blocks blocks = ring_size_blocks(size), kept = ring_size_recorder_blocks(size);
+
+		assert_in_range((size_t)blocks.bytes * blocks.count, size - blocks.bytes + 1, size);
+		assert_true(blocks.count >= RING_BLOCKS_MIN);
+		if (size < RING_SIZE_RECORDER_MIN)
+			continue;
+		assert_in_range((size_t)kept.bytes * kept.count, size - kept.bytes + 1, size);
+		assert_true(kept.count >= RING_BLOCKS_MIN && kept.bytes >= RING_BLOCK_BYTES_MIN);
+	}
+}
+
+static void test_recorder_has_many_blocks(void **state)
+{
+	(void)state;
+	const struct ring_blocks small = ring_size_recorder_blocks(32 * (size_t)MIB);
+	const struct ring_blocks usual = ring_size_recorder_blocks(256 * (size_t)MIB);
+	const struct ring_blocks large = ring_size_recorder_blocks(256 * 1024 * (size_t)MIB);
+
+	assert_true(small.bytes == RING_BLOCK_BYTES_MIN && small.count == 128);
+	assert_true(usual.bytes == MIB && usual.count == 256);
+	assert_true(large.bytes == 8 * MIB && large.count == 32768);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -101,6 +128,8 @@ int main(void)
 		cmocka_unit_test(test_the_budget_is_never_exceeded),
 		cmocka_unit_test(test_hundreds_of_single_requests_find_room),
 		cmocka_unit_test(test_blocks_suit_the_size),
+		cmocka_unit_test(test_blocks_of_odd_sizes_fit),
+		cmocka_unit_test(test_recorder_has_many_blocks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

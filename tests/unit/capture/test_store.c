@@ -363,6 +363,23 @@ static void *read_all(void *arg)
 	return (void *)(uintptr_t)sum;
 }
 
+static void test_a_budget_within_another_charges_both(void **state)
+{
+	struct budget whole = {.limit_bytes = 100, .slabs = slabs};
+	struct budget first = {.limit_bytes = 60, .slabs = slabs, .parent = &whole}, second = first;
+
+	(void)state;
+	assert_true(budget_charge(&first, 50));
+	assert_false(budget_charge(&first, 11));
+	assert_true(budget_charge(&second, 50));
+	assert_false(budget_charge(&second, 1));
+	assert_int_equal(second.used_bytes, 50);
+	assert_int_equal(whole.used_bytes, 100);
+	budget_return(&first, 50);
+	budget_return(&second, 50);
+	assert_int_equal(first.used_bytes + second.used_bytes + whole.used_bytes, 0);
+}
+
 static void test_concurrent_readers_see_the_same_packets(void **state)
 {
 	static uint64_t times[PACKETS];
@@ -447,6 +464,7 @@ int main(void)
 		cmocka_unit_test(test_head_precedes_the_data_even_if_cut),
 		cmocka_unit_test(test_sealed_store_is_sorted_by_time_and_stable),
 		cmocka_unit_test(test_sorting_is_charged_and_possible_with_a_spent_budget),
+		cmocka_unit_test(test_a_budget_within_another_charges_both),
 		cmocka_unit_test(test_concurrent_readers_see_the_same_packets),
 		cmocka_unit_test(test_concurrent_threads_never_exceed_the_budget),
 	};

@@ -766,7 +766,8 @@ static void test_open_block_may_hold_packets_until_it_is_empty_or_opened_later(v
 	world.boot_ns += NS_PER_S; /* the retire timer is late */
 	collect(&world);
 	assert_true(timeline_open_block_may_hold(world.timeline, arrived_ns));
-	assert_false(timeline_open_block_may_hold(world.timeline, arrived_ns - NS_PER_MS)); /* it was empty then */
+	assert_true(timeline_open_block_may_hold(world.timeline, arrived_ns - ARRIVAL_QUEUED_NS)); /* it was queued */
+	assert_false(timeline_open_block_may_hold(world.timeline, arrived_ns - ARRIVAL_QUEUED_NS - NS_PER_MS));
 	fake_timer(&world.kernel);
 	collect(&world);
 	assert_false(timeline_open_block_may_hold(world.timeline, arrived_ns));

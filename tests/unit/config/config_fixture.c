@@ -75,6 +75,12 @@ int load_text(const char *text)
 	return config_load_text(text, strlen(text), "t.toml", NULL, &fixture_faults, &fixture_config);
 }
 
+int load_text_for_client(const char *text)
+{
+	unload();
+	return config_load_text_for_client(text, strlen(text), "t.toml", &fixture_faults, &fixture_config);
+}
+
 int load_arguments(const char *first, ...)
 {
 	char *argv[ARGUMENTS_MAX] = {strdup("pcapdaemon")};

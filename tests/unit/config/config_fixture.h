@@ -25,6 +25,7 @@ const char *fixture_path(const char *name);
 
 /* Loads a text as a file called "t.toml", or a command line (NULL-terminated, without the program's name). */
 int load_text(const char *text);
+int load_text_for_client(const char *text);
 int load_arguments(const char *first, ...) __attribute__((sentinel));
 
 void assert_loads(const char *text);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "config/config_keyring.h"
 
 static void test_defaults_are_narrow_over_redis_and_wide_on_the_control_api(void **state)
 {
@@ -77,14 +78,15 @@ static void test_keys_are_read_with_their_limits(void **state)
 			      "interfaces=eth0\r\n"));
 	assert_loads(text);
 	const struct config_requests *requests = &fixture_config->requests;
-	assert_int_equal(requests->key_count, 2);
-	assert_string_equal(requests->keys[0].name, "ci");
-	assert_string_equal(requests->keys[0].secret, "0123456789abcdef");
-	assert_int_equal(requests->keys[0].destinations.count + requests->keys[0].interfaces.count, 0);
-	assert_string_equal(requests->keys[1].name, "mon.1");
-	assert_string_equal(requests->keys[1].secret, "Zm9vYmFyYmF6cXV4Cg==");
-	assert_string_equal(requests->keys[1].destinations.items[1], "redis");
-	assert_string_equal(requests->keys[1].interfaces.items[0], "eth0");
+	assert_int_equal(config_keyring_count(requests->keyring), 2);
+	const struct config_key *ci = config_keyring_find(requests->keyring, "ci", 2);
+	assert_string_equal(ci->secret, "0123456789abcdef");
+	assert_int_equal(ci->destinations.count + ci->interfaces.count, 0);
+	const struct config_key *monitoring = config_keyring_find(requests->keyring, "mon.1:", 5);
+	assert_string_equal(monitoring->name, "mon.1");
+	assert_string_equal(monitoring->secret, "Zm9vYmFyYmF6cXV4Cg==");
+	assert_string_equal(monitoring->destinations.items[1], "redis");
+	assert_string_equal(monitoring->interfaces.items[0], "eth0");
 	assert_int_equal(requests->signature_age_ns, 60 * NS_PER_S);
 	assert_string_equal(requests->nonces_file, "/run/pcapdaemon/control.sock.nonces");
 }
@@ -95,7 +97,7 @@ static void test_keys_come_from_a_credential_too(void **state)
 	fixture_file("requests.keys", "ci:0123456789abcdef\n");
 	setenv("CREDENTIALS_DIRECTORY", fixture_directory, 1);
 	assert_loads("");
-	assert_int_equal(fixture_config->requests.key_count, 1);
+	assert_int_equal(config_keyring_count(fixture_config->requests.keyring), 1);
 }
 
 static void test_bad_keys_are_refused_without_their_secrets(void **state)

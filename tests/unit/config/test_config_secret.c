@@ -148,6 +148,40 @@ static void test_empty_credentials_directory_changes_nothing(void **state)
 	assert_string_equal(fixture_config->cloudshark.token, "");
 }
 
+#define DAEMON_FILES                                                                                         \
+	"[cloudshark]\nupload = true\ntoken_file = \"/nonexistent/t\"\n[api]\nlisten = \"127.0.0.1:7227\"\n" \
+	"token_file = \"/nonexistent/t\"\ncert_file = \"/nonexistent/c\"\nkey_file = \"/nonexistent/k\"\n"   \
+	"[requests]\nkeys_file = \"/nonexistent/k\"\n[redis]\nhost = \"r\"\nusername = \"u\"\n"
+
+static void test_client_reads_only_the_files_of_redis(void **state)
+{
+	(void)state;
+	assert_int_equal(load_text(DAEMON_FILES), -EINVAL);
+	assert_int_equal(load_text_for_client(DAEMON_FILES), 0); /* the password may be a credential of the unit */
+	assert_string_equal(fixture_config->redis.host, "r");
+	assert_string_equal(fixture_config->redis.auth, "");
+	assert_null(fixture_config->unread);
+	assert_int_equal(load_text_for_client(
+				 text_with(DAEMON_FILES "auth_file = \"%s\"\n", fixture_file("f", "pass\n"))),
+			 0);
+	assert_string_equal(fixture_config->redis.auth, "pass");
+	assert_null(fixture_config->unread);
+}
+
+static void test_client_learns_which_file_it_cannot_read(void **state)
+{
+	static const char lacking[] =
+		"[redis]\nauth_file = \"/nonexistent/a\"\ntls = true\nca_file = \"/nonexistent/c\"\n";
+
+	(void)state;
+	assert_int_equal(load_text_for_client(lacking), 0);
+	assert_string_equal(fixture_config->redis.auth, "");
+	assert_string_equal(fixture_config->unread, "redis.auth_file: /nonexistent/a: No such file or directory");
+	assert_int_equal(load_text_for_client("[redis]\ntls = true\nca_file = \"/nonexistent/c\"\n"), 0);
+	assert_string_equal(fixture_config->unread, "redis.ca_file: /nonexistent/c: No such file or directory");
+	assert_int_equal(load_text_for_client("[redis]\nhots = 5\n"), -EINVAL);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -164,6 +198,8 @@ int main(void)
 		TEST(test_credentials_fill_unset_secrets),
 		TEST(test_empty_credential_is_a_fault),
 		TEST(test_empty_credentials_directory_changes_nothing),
+		TEST(test_client_reads_only_the_files_of_redis),
+		TEST(test_client_learns_which_file_it_cannot_read),
 	};
 
 	return cmocka_run_group_tests_name("config_secret", tests, NULL, NULL);

@@ -192,10 +192,11 @@ static void test_log_has_one_line_per_event(void **state)
 			      .destination_count = 2};
 
 	(void)state;
-	check_logged(&event,
-		     " notice event-done request=r1 capture=c1 interface=eth0 reason=packets packets=5 bytes=300 "
-		     "lost_kernel=0 "
-		     "lost_evicted=0 lost_memory=0 destinations=\"cloudshark=https://cs/captures/1 local=/tmp/f\"\n");
+	check_logged(
+		&event,
+		" notice event-done request=r1 capture=c1 interface=eth0 reason=packets packets=5 bytes=300 "
+		"lost_kernel=0 "
+		"lost_evicted=0 lost_memory=0 seen=0 destinations=\"cloudshark=https://cs/captures/1 local=/tmp/f\"\n");
 	event.destination_count = 3;
 	check_logged(&event, " warning event-done ");
 	check_logged(&event, " errors=\"s3=403 denied\"\n");

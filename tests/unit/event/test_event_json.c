@@ -45,8 +45,18 @@ static void test_full_event_has_all_keys_in_contract_order(void **state)
 		.bytes = 61234,
 		.first_ns = TIME_NS,
 		.last_ns = TIME_NS + 1,
-		.window = {.from_ns = TIME_NS, .to_ns = TIME_NS, .asked_from_ns = TIME_NS - 9, .complete = true},
-		.lost = {.kernel = 1, .evicted = 2, .memory = 3},
+		.window = {.from_ns = TIME_NS,
+			   .to_ns = TIME_NS,
+			   .asked_from_ns = TIME_NS - 9,
+			   .asked_to_ns = TIME_NS + 1,
+			   .complete = true},
+		.lost = {.kernel = 1, .evicted = 2, .memory = 3, .at_least = true},
+		.seen = 72,
+		.ended_by = "timeout",
+		.limit_key = "limits.memory",
+		.limit = 1048576,
+		.interface_state = "up",
+		.hint = "no packet matched",
 		.nic = {.rx_dropped = 5, .rx_missed_errors = 6, .queue_drops = 7},
 		.truncated = 4,
 		.duplicates = 8,
@@ -70,8 +80,11 @@ static void test_full_event_has_all_keys_in_contract_order(void **state)
 	      "\"packets\":50,\"bytes\":61234,"
 	      "\"first\":\"" TIME_TEXT "\",\"last\":\"2026-11-23T08:41:00.123456790Z\","
 	      "\"window\":{\"from\":\"" TIME_TEXT "\",\"to\":\"" TIME_TEXT
-	      "\",\"asked_from\":\"2026-11-23T08:41:00.123456780Z\",\"complete\":true},"
-	      "\"lost\":{\"kernel\":1,\"evicted\":2,\"memory\":3},"
+	      "\",\"asked_from\":\"2026-11-23T08:41:00.123456780Z\","
+	      "\"asked_to\":\"2026-11-23T08:41:00.123456790Z\",\"complete\":true},"
+	      "\"lost\":{\"kernel\":1,\"evicted\":2,\"memory\":3,\"at_least\":true},\"seen\":72,"
+	      "\"ended_by\":\"timeout\",\"limit\":{\"key\":\"limits.memory\",\"value\":1048576},"
+	      "\"interface_state\":\"up\",\"hint\":\"no packet matched\","
 	      "\"nic\":{\"rx_dropped\":5,\"rx_missed_errors\":6,\"queue_drops\":7},\"truncated\":4,\"duplicates\":8,"
 	      "\"skipped\":[{\"interface\":\"wlan0\",\"reason\":\"memory\"},"
 	      "{\"interface\":\"tun0\",\"reason\":\"bpf: \xEF\xBF\xBD\"}],\"skipped_total\":3,"
@@ -102,7 +115,7 @@ static void test_zero_counts_are_shown_if_counted(void **state)
 	(void)state;
 	check(&event, "{\"v\":1,\"event\":\"done\",\"node\":\"n1\",\"time\":\"" TIME_TEXT
 		      "\",\"reason\":\"empty\",\"packets\":0,\"bytes\":0,\"window\":{\"complete\":false},"
-		      "\"lost\":{\"kernel\":0,\"evicted\":0,\"memory\":0}}");
+		      "\"lost\":{\"kernel\":0,\"evicted\":0,\"memory\":0},\"seen\":0}");
 }
 
 static void test_large_counts_are_exact(void **state)
@@ -118,7 +131,7 @@ static void test_large_counts_are_exact(void **state)
 	(void)state;
 	check(&event, "{\"v\":1,\"event\":\"captured\",\"node\":\"n\",\"time\":\"" TIME_TEXT
 		      "\",\"packets\":9007199254740993,\"bytes\":9223372036854775807,\"window\":{\"complete\":false},"
-		      "\"lost\":{\"kernel\":9223372036854775807,\"evicted\":0,\"memory\":0}}");
+		      "\"lost\":{\"kernel\":9223372036854775807,\"evicted\":0,\"memory\":0},\"seen\":0}");
 }
 
 static void test_repeated_answer_is_marked_duplicate(void **state)

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "event/event_copy.h"
 #include "event/event_parse.h"
 
@@ -42,13 +43,26 @@ static void test_events_round_trip(void **state)
 		.reason = "packets",
 		.origin = "redis:capture",
 		.key = "monitoring",
+		.filter = "port 53",
+		.inner = "icmp",
+		.limits = {.packets = 7, .bytes = 8, .snap = 96, .duration_ns = 60 * NS_PER_S, .idle_ns = 1500000000},
 		.counted = true,
 		.packets = 5,
 		.bytes = 600,
 		.first_ns = T + 1,
 		.last_ns = T + 2,
-		.window = {.from_ns = T + 3, .to_ns = T + 4, .asked_from_ns = T + 5, .complete = true},
-		.lost = {.kernel = 1, .evicted = 2, .memory = 3},
+		.window = {.from_ns = T + 3,
+			   .to_ns = T + 4,
+			   .asked_from_ns = T + 5,
+			   .asked_to_ns = T + 6,
+			   .complete = true},
+		.lost = {.kernel = 1, .evicted = 2, .memory = 3, .at_least = true},
+		.seen = 72,
+		.ended_by = "timeout",
+		.limit_key = "general.maxpackets",
+		.limit = 50000,
+		.interface_state = "no-carrier",
+		.hint = "eth0 has no carrier",
 		.nic = {.rx_dropped = 5, .queue_drops = 7},
 		.truncated = 4,
 		.duplicates = 8,

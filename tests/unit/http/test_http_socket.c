@@ -18,6 +18,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/user_name.h"
 #include "http/http_peer.h"
 #include "http/http_socket.h"
 
@@ -261,7 +262,11 @@ static void test_own_user_is_allowed(void **state)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
 	http_peer_unix(&peer, pair[0], (gid_t)-1);
 	assert_true(peer.allowed);
-	snprintf(text, sizeof(text), "unix:%u", (unsigned)getuid());
+	char name[USER_NAME_SIZE];
+	if (user_name_find(getuid(), name))
+		snprintf(text, sizeof(text), "unix:%u(%s)", (unsigned)getuid(), name);
+	else
+		snprintf(text, sizeof(text), "unix:%u", (unsigned)getuid());
 	assert_string_equal(peer.text, text);
 	close(pair[0]);
 	close(pair[1]);

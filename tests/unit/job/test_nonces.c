@@ -144,6 +144,9 @@ static void test_stream_entry_may_come_again_but_not_its_signature(void **state)
 	assert_int_equal(use_entry(nonces, 1, NOW_S - 1000, NULL, NOW_S), -EALREADY);
 	assert_int_equal(use(nonces, 2), 0);
 	assert_int_equal(use_entry(nonces, 2, NOW_S, "s3-0", NOW_S), -EALREADY);
+	/* One FNV-1a hash: a publisher can look for such ids. */
+	assert_int_equal(use_entry(nonces, 3, NOW_S, "1796121830541-76921", NOW_S), 0);
+	assert_int_equal(use_entry(nonces, 3, NOW_S, "1796121830541-308870", NOW_S), -EALREADY);
 	nonces_free(nonces);
 	nonces = start(path, NOW_S + 5);
 	assert_int_equal(use_entry(nonces, 1, NOW_S - 1000, "s1-0", NOW_S + 5), 0);

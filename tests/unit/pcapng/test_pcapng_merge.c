@@ -15,6 +15,8 @@
 
 #define INPUTS 3
 
+static struct pcapng_merge_maker tester = {.application = "test"};
+
 static struct builder files[INPUTS];
 static struct pcapng_merge_input inputs[INPUTS];
 static struct pcapng_merge *merge;
@@ -52,7 +54,7 @@ static void make(size_t count)
 		inputs[i] =
 			(struct pcapng_merge_input){labels[i],
 						    {.fd = -1, .bytes = files[i].bytes, .size_bytes = files[i].size}};
-	assert_int_equal(pcapng_merge_new(inputs, count, "test", &merge, &error), 0);
+	assert_int_equal(pcapng_merge_new(inputs, count, &tester, &merge, &error), 0);
 	struct byte_stream stream = pcapng_merge_stream(merge);
 	merged = read_all(&stream, 1000, &size);
 	assert_int_equal(size, stream.size_bytes);
@@ -283,7 +285,7 @@ static void test_packets_too_late_for_the_window_are_counted(void **state)
 		memcpy(bytes + head + (size_t)i * block, files[0].bytes, block);
 	}
 	const struct pcapng_merge_input input = {"n", {.bytes = bytes, .size_bytes = size}};
-	assert_int_equal(pcapng_merge_new(&input, 1, "test", &of, &error), 0);
+	assert_int_equal(pcapng_merge_new(&input, 1, &tester, &of, &error), 0);
 	assert_int_equal(pcapng_merge_late(of), 1);
 	assert_int_equal(pcapng_merge_report(of, 0).packets, packets);
 	pcapng_merge_free(of);
@@ -356,7 +358,7 @@ static void test_texts_are_capped_without_losing_packets(void **state)
 	struct pcapng_merge_input many[12];
 	for (size_t i = 0; i < 12; i++)
 		many[i] = (struct pcapng_merge_input){"n", {.bytes = files[0].bytes, .size_bytes = files[0].size}};
-	assert_int_equal(pcapng_merge_new(many, 12, "test", &merge, &error), 0);
+	assert_int_equal(pcapng_merge_new(many, 12, &tester, &merge, &error), 0);
 	for (size_t i = 0; i < 12; i++) {
 		const struct pcapng_merge_report report = pcapng_merge_report(merge, i);
 
@@ -375,10 +377,20 @@ static void test_merge_of_no_inputs_is_a_valid_file(void **state)
 	expect_no_more_packets();
 }
 
+static void test_what_is_missing_is_in_the_first_comment(void **state)
+{
+	(void)state;
+	tester.missing = "n9 (never answered)";
+	make(0);
+	tester.missing = NULL;
+	expect(PCAPNG_SECTION);
+	assert_string_equal(item.comments[0], "missing: n9 (never answered); merged: nothing");
+}
+
 static void test_too_many_inputs_are_refused(void **state)
 {
 	(void)state;
-	assert_int_equal(pcapng_merge_new(inputs, PCAPNG_MERGE_INPUTS_MAX + 1, "test", &merge, &error), -E2BIG);
+	assert_int_equal(pcapng_merge_new(inputs, PCAPNG_MERGE_INPUTS_MAX + 1, &tester, &merge, &error), -E2BIG);
 	assert_null(merge);
 	assert_string_equal(error.text, "1025 files to merge; at most 1024");
 }
@@ -411,7 +423,7 @@ static void test_files_and_memory_merge_the_same(void **state)
 		{"n2", {.fd = fd, .start = files[0].size, .size_bytes = files[1].size}},
 	};
 	struct pcapng_merge *of = NULL;
-	assert_int_equal(pcapng_merge_new(both, 2, "test", &of, &error), 0);
+	assert_int_equal(pcapng_merge_new(both, 2, &tester, &of, &error), 0);
 	struct byte_stream stream = pcapng_merge_stream(of);
 	for (size_t step = 777; step < 100000; step *= 10) {
 		uint8_t *bytes = read_all(&stream, step, &size);
@@ -435,7 +447,7 @@ static void test_file_truncated_during_the_merge_is_reported(void **state)
 		packet(&files[0], 0, n, "data");
 	cleanup(cleanup_close) int fd = fd_of(&files[0]);
 	const struct pcapng_merge_input input = {"n1", {.fd = fd, .size_bytes = files[0].size}};
-	assert_int_equal(pcapng_merge_new(&input, 1, "test", &of, &error), 0);
+	assert_int_equal(pcapng_merge_new(&input, 1, &tester, &of, &error), 0);
 	assert_int_equal(ftruncate(fd, 100000), 0);
 	struct byte_stream stream = pcapng_merge_stream(of);
 	free(read_all(&stream, 1000, &size));
@@ -469,7 +481,7 @@ static void test_failed_allocation_fails_the_merge(void **state)
 
 		memory_calls = 0;
 		memory_fails_at = fails_at;
-		int r = pcapng_merge_new(both, 2, "test", &of, &error);
+		int r = pcapng_merge_new(both, 2, &tester, &of, &error);
 		done = memory_calls < fails_at;
 		memory_fails_at = 0;
 		assert_int_equal(r, done ? 0 : -ENOMEM);
@@ -494,6 +506,7 @@ int main(void)
 		TEST(test_omitted_texts_are_counted),
 		TEST(test_texts_are_capped_without_losing_packets),
 		TEST(test_merge_of_no_inputs_is_a_valid_file),
+		TEST(test_what_is_missing_is_in_the_first_comment),
 		TEST(test_too_many_inputs_are_refused),
 		TEST(test_files_and_memory_merge_the_same),
 		TEST(test_file_truncated_during_the_merge_is_reported),

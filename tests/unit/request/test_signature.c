@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "config/config.h"
+#include "config/config_keyring.h"
 #include "request/canonical_json.h"
 #include "request/signature.h"
 
@@ -111,7 +112,15 @@ static void test_control_characters_are_escaped_and_others_are_not(void **state)
 
 static struct config_key keys[] = {{.name = OWN("ci"), .secret = OWN("a-secret-of-sixteen-or-more")},
 				   {.name = OWN("monitoring"), .secret = OWN("0123456789abcdef")}};
-static const struct config_requests rules = {.keys = keys, .key_count = COUNT(keys), .signature_age_ns = 60 * NS_PER_S};
+static struct config_requests rules = {.signature_age_ns = 60 * NS_PER_S};
+
+/* Lives as long as the program, as do the keys. */
+static int make_keyring(void **state)
+{
+	(void)state;
+	rules.keyring = config_keyring_new(NULL, keys, COUNT(keys));
+	return rules.keyring ? 0 : -1;
+}
 
 static int verify(const char *json, uint64_t arrival_ns, struct error *err)
 {
@@ -221,5 +230,5 @@ int main(void)
 		cmocka_unit_test(test_own_signature_is_verified_and_differs_each_time),
 	};
 
-	return cmocka_run_group_tests_name("signature", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("signature", tests, make_keyring, NULL);
 }

@@ -1,17 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Which daemon or fleet a command line addresses. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "pcapctl/cli/command_line.h"
 #include "pcapctl/cli/command_target.h"
 #include "pcapctl/fleet/fleet_target.h"
+
+#define PATH_SIZE 64
 
 static int find(const char *words, struct command_target *target, struct error *err)
 {
@@ -143,12 +148,86 @@ static void test_conflicting_options_are_refused(void **state)
 	check_refused("list|--socket|/s|--redis-cluster", "--redis-cluster: the command does not use Redis");
 }
 
+static void check_password(const char *words, const char *username, const char *password)
+{
+	struct command_target target;
+	struct error err;
+
+	if (find(words, &target, &err) < 0)
+		fail_msg("%s: %s", words, err.text);
+	if (username)
+		assert_string_equal(target.fleet->username, username);
+	assert_string_equal(target.fleet->password, password);
+	assert_null(strstr(command_target_options(&target), "s3cret"));
+	command_target_deinit(&target);
+}
+
+/* The words, in which %s stands for the path of a file with this content and mode. */
+static const char *with_file(const char *words, const char *content, mode_t mode, char path[static PATH_SIZE])
+{
+	static char text[512];
+	int fd;
+
+	snprintf(path, PATH_SIZE, "/tmp/pcapctl-target-XXXXXX");
+	fd = mkostemp(path, O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, content, strlen(content)), (ssize_t)strlen(content));
+	assert_int_equal(fchmod(fd, mode), 0);
+	close(fd);
+	snprintf(text, sizeof(text), "%s|%s", words, path);
+	return text;
+}
+
+static void test_redis_auth_file_has_the_password(void **state)
+{
+	char path[PATH_SIZE];
+
+	(void)state;
+	check_password(with_file("nodes|--redis|redis://me@h|--redis-auth-file", "s3cret\n", 0600, path), "me",
+		       "s3cret");
+	unlink(path);
+	check_password(with_file("nodes|--redis|redis://u:other@h|--redis-auth-file", "s3cret", 0640, path), "u",
+		       "s3cret");
+	unlink(path);
+	check_refused("nodes|--redis|redis://me@h",
+		      "Redis user \"me\" has no password here; name a file with it with --redis-auth-file");
+	check_refused("nodes|--redis-auth-file|/nonexistent",
+		      "--redis-auth-file: /nonexistent: No such file or directory");
+	check_refused("capture|-i|lo|--socket|/s|--redis-auth-file|f",
+		      "--redis-auth-file: the command does not use Redis");
+}
+
+static void test_configuration_serves_those_who_may_read_less_than_the_daemon(void **state)
+{
+	static const char file[] =
+		"[cloudshark]\nupload = true\ntoken_file = \"/nonexistent/t\"\n[api]\nsocket = \"/c.sock\"\n"
+		"[redis]\nhost = \"configured\"\nauth_file = \"/nonexistent/a\"\n";
+	char path[PATH_SIZE], secret[PATH_SIZE], words[512];
+	struct command_target target;
+	struct error err;
+
+	(void)state;
+	check_target(with_file("list|--config", file, 0644, path), "/c.sock", NULL, NULL);
+	snprintf(words, sizeof(words), "nodes|--config|%s", path);
+	assert_int_equal(find(words, &target, &err), -13);
+	assert_non_null(strstr(err.text,
+			       "redis.auth_file: /nonexistent/a: No such file or directory; name a file with the "
+			       "password that you may read with --redis-auth-file"));
+	command_target_deinit(&target);
+	snprintf(words, sizeof(words), "nodes|--config|%s|--redis-auth-file", path);
+	check_password(with_file(words, "s3cret", 0600, secret), NULL, "s3cret");
+	unlink(secret);
+	unlink(path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_command_line_overrides_the_environment),
 		cmocka_unit_test(test_options_for_the_same_target_hold_no_secret),
 		cmocka_unit_test(test_conflicting_options_are_refused),
+		cmocka_unit_test(test_redis_auth_file_has_the_password),
+		cmocka_unit_test(test_configuration_serves_those_who_may_read_less_than_the_daemon),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
 #include <inttypes.h>
 
 #include "pcapctl/cli/request_build.h"
@@ -231,6 +232,69 @@ static void test_node_first_seen_after_the_request_may_leave_too(void **state)
 	check_silent(tally, "[\"n9\"]");
 }
 
+static void test_stopped_nodes_are_expected_only_by_their_name(void **state)
+{
+	static const struct {
+		const char *request, *silent;
+	} cases[] = {
+		{"{\"id\":\"r\",\"node\":\"any\",\"interface\":[\"lo\"]}", "[\"n1\"]"},
+		{"{\"id\":\"r\",\"nodere\":\"n2\",\"interface\":[\"lo\"]}", "[]"},
+		{"{\"id\":\"r\",\"node\":\"n2\",\"interface\":[\"lo\"]}", "[\"n2\"]"},
+	};
+	cleanup(cleanup_json) json_t *nodes =
+		load("[{\"node\":\"n1\",\"seen\":100,\"presence\":{\"started\":\"a\",\"redis\":{\"requests\":false}}},"
+		     "{\"node\":\"n2\",\"seen\":100,\"presence\":{\"started\":\"b\",\"stopped\":\"2026-11-23T08:41:00."
+		     "5Z\"}}]");
+	char text[FLEET_SILENCE_TEXT_SIZE];
+	struct error err;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		cleanup(cleanup_json) json_t *request = load(cases[i].request);
+		cleanup(cleanup_fleet_tally) struct fleet_tally *tally = fleet_tally_new(request, nodes, false, &err);
+
+		assert_non_null(tally);
+		check_silent(tally, cases[i].silent);
+		if (i == 0)
+			assert_string_equal(fleet_tally_describe_silence(tally, "n1", text),
+					    "never answered: it is up, but receives no requests from Redis");
+		else
+			assert_string_equal(fleet_tally_describe_silence(tally, "n2", text),
+					    "never answered: it is stopped since 2026-11-23T08:41:00.500Z");
+	}
+}
+
+static void test_expected_names_replace_those_of_presence(void **state)
+{
+	cleanup(cleanup_json) json_t *request = load("{\"id\":\"r\",\"nodere\":\"^n\",\"interface\":[\"lo\"]}");
+	cleanup(cleanup_json) json_t *names = load("[\"n2\",\"n7\",\"other\"]"), *others = load("[\"other\"]");
+	cleanup(cleanup_fleet_tally) struct fleet_tally *tally =
+		tally_of("{\"id\":\"r\",\"nodere\":\"^n\",\"interface\":[\"lo\"]}");
+	struct error err;
+
+	(void)state;
+	assert_int_equal(fleet_tally_expect(tally, request, names, &err), 0);
+	check_silent(tally, "[\"n2\",\"n7\"]");
+	assert_true(fleet_tally_knows(tally, "n1") && !fleet_tally_knows(tally, "n7"));
+	assert_int_equal(fleet_tally_counts(tally).expected_alive, 1);
+	assert_int_equal(fleet_tally_expect(tally, request, others, &err), -ENOENT);
+}
+
+static void test_unfinished_nodes_are_no_silent_ones(void **state)
+{
+	cleanup(cleanup_fleet_tally) struct fleet_tally *tally =
+		tally_of("{\"id\":\"r\",\"node\":\"any\",\"interface\":[\"lo\"]}");
+
+	(void)state;
+	feed(tally, 1, "{\"id\":\"r\",\"node\":\"n1\",\"event\":\"accepted\",\"capture\":\"r.1\"}");
+	feed(tally, 1, "{\"id\":\"r\",\"node\":\"n2\",\"event\":\"done\",\"capture\":\"r.1\"}");
+	cleanup(cleanup_json) json_t *silent = fleet_tally_silent(tally, false);
+	cleanup(cleanup_json) json_t *unfinished = fleet_tally_unfinished(tally);
+	assert_true(json_array_size(silent) == 1 && json_array_size(unfinished) == 1);
+	assert_string_equal(json_string_value(json_array_get(silent, 0)), "n3");
+	assert_string_equal(json_string_value(json_array_get(unfinished, 0)), "n1");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -243,6 +307,9 @@ int main(void)
 		cmocka_unit_test(test_node_that_leaves_or_restarts_is_not_waited_for),
 		cmocka_unit_test(test_restarted_node_resumes_a_durable_request),
 		cmocka_unit_test(test_node_first_seen_after_the_request_may_leave_too),
+		cmocka_unit_test(test_stopped_nodes_are_expected_only_by_their_name),
+		cmocka_unit_test(test_expected_names_replace_those_of_presence),
+		cmocka_unit_test(test_unfinished_nodes_are_no_silent_ones),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

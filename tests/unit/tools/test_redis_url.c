@@ -48,6 +48,15 @@ static void test_minimal_url_has_the_defaults(void **state)
 	assert_int_equal(target->sentinel_count, 0);
 }
 
+static void test_user_may_come_without_its_password(void **state)
+{
+	cleanup(cleanup_fleet_target) struct fleet_target *target = parsed("redis://al%40ice@h");
+
+	(void)state;
+	assert_string_equal(target->username, "al@ice");
+	assert_null(target->password);
+}
+
 static void test_every_part_is_decoded(void **state)
 {
 	cleanup(cleanup_fleet_target) struct fleet_target *target =
@@ -111,8 +120,8 @@ static void test_malformed_urls_are_refused(void **state)
 	check_refused("redis://h/%1b", "control character");
 	check_refused("redis://h/%ff", "control character");
 	check_refused("redis://h/c#x", "fragment");
-	check_refused("redis://u@h/c", "without a password");
-	check_refused("redis://u:@h/c", "without a password");
+	check_refused("redis://@h/c", "empty user or password");
+	check_refused("redis://u:@h/c", "empty user or password");
 	check_refused("redis://u:s3cret%@h/c", "%-escape");
 	check_refused("redis://u:s3cret@/c", "names no host");
 	check_refused("redis://u:s3cret@h:x/c", "port");
@@ -141,6 +150,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_minimal_url_has_the_defaults),
+		cmocka_unit_test(test_user_may_come_without_its_password),
 		cmocka_unit_test(test_every_part_is_decoded),
 		cmocka_unit_test(test_password_without_user_is_the_default_users),
 		cmocka_unit_test(test_host_is_a_sentinel_if_a_master_is_named),

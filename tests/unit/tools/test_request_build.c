@@ -85,10 +85,11 @@ static void test_every_option_becomes_its_field(void **state)
 		"\"dedupe\":\"k\",\"drop_duplicates\":true,\"follow\":true,\"logrequest\":true,\"packetdebug\":true,"
 		"\"merge\":true,"
 		"\"to_destinations\":[\"redis\",\"local\",\"cloudshark\"]}");
-	check_built("--node|n1|--alias|main|--from|2026-11-23T08:41:00Z|--to|1795423260|--alertid|a-7",
-		    &(struct request_plan){0},
-		    "{\"alias\":[\"main\"],\"node\":\"n1\",\"from\":\"2026-11-23T08:41:00Z\",\"to\":1795423260,"
-		    "\"alertid\":\"a-7\"}");
+	check_built(
+		"--node|n1|--alias|main|--from|2026-11-23T08:41:00Z|--to|1795423260|--alertid|a-7",
+		&(struct request_plan){0},
+		"{\"alias\":[\"main\"],\"node\":\"n1\",\"alertid\":\"a-7\",\"from\":\"2026-11-23T08:41:00.000000000Z\","
+		"\"to\":\"2026-11-23T08:41:00.000000000Z\"}");
 }
 
 static void test_generated_ids_differ(void **state)
@@ -115,8 +116,9 @@ static void test_invalid_values_are_refused(void **state)
 	check_refused("-i|lo|--bytes|ten", "--bytes: must be a size like 10MiB");
 	check_refused("-i|lo|--timeout|soon", "--timeout: must be a time like 30s or 2m");
 	check_refused("-i|lo|--duration|0", "--duration: must be a time like 30s or 2m");
-	check_refused("-i|lo|--from|yesterday", "--from: must be a time like 2026-11-23T08:41:00Z, or Unix seconds");
-	check_refused("-i|lo|--to|0x10", "--to: must be a time like 2026-11-23T08:41:00Z, or Unix seconds");
+	check_refused("-i|lo|--from|yesterday",
+		      "--from: must be a time like 19:10, -5m, 2026-11-23T08:41:00Z or Unix seconds");
+	check_refused("-i|lo|--to|0x10", "--to: must be a time like 19:10, -5m, 2026-11-23T08:41:00Z or Unix seconds");
 	check_refused("-i|lo|--id|a b", "--id: must be 1 to 64 of the characters A-Z a-z 0-9 . _ -");
 	check_refused("-i|lo|--format|cap", "--format: must be pcapng or pcap");
 	check_refused("-i|lo,,eth0", "--interface: must be names, separated by commas");

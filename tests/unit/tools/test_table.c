@@ -46,6 +46,34 @@ static void test_columns_align_to_their_widest_cell(void **state)
 	      "x          -  -\n");
 }
 
+static void test_columns_that_do_not_fit_follow_below_their_row(void **state)
+{
+	cleanup(cleanup_table) struct table *table = table_new(columns, 3);
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+	const struct terminal terminal = {.results = out, .width = 20};
+
+	(void)state;
+	table_cell(table, "one");
+	table_cell(table, "1");
+	table_cell(table, "a text of several words and-a-word-that-is-too-long");
+	table_cell(table, "other");
+	table_cell(table, "22");
+	table_cell(table, "here");
+	assert_int_equal(table_print(table, &terminal), 0);
+	fclose(out);
+	assert_string_equal(text, "NAME    N\n"
+				  "    WHERE\n"
+				  "one     1\n"
+				  "    a text of\n"
+				  "    several words\n"
+				  "    and-a-word-that-is-too-long\n"
+				  "other  22\n"
+				  "    here\n");
+	free(text);
+}
+
 static void test_foreign_text_cannot_control_the_terminal(void **state)
 {
 	cleanup(cleanup_table) struct table *table = table_new(columns, 3);
@@ -97,6 +125,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_columns_align_to_their_widest_cell),
+		cmocka_unit_test(test_columns_that_do_not_fit_follow_below_their_row),
 		cmocka_unit_test(test_foreign_text_cannot_control_the_terminal),
 		cmocka_unit_test(test_colors_take_no_width),
 		cmocka_unit_test(test_cells_and_rows_are_capped),

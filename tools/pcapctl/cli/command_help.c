@@ -7,8 +7,9 @@
 #include "base/buffer.h"
 #include "pcapctl/cli/command_table.h"
 
-#define HELP_COLUMN 32 /* where an option's help starts */
-#define HELP_WIDTH 110
+#define HELP_COLUMN 28	  /* where an option's help starts */
+#define SUMMARY_COLUMN 14 /* where a command's summary starts */
+#define HELP_WIDTH 80
 #define LINE_SIZE 512
 
 /* --- at the terminal --- */
@@ -20,13 +21,16 @@ static int print_wrapped(struct buffer *out, const char *text, size_t column, si
 	while (r == 0 && *text) {
 		size_t word = strcspn(text, " "), rest = word + strspn(text + word, " ");
 
-		if (column + word > HELP_WIDTH) {
+		const bool first = column == indent;
+		const bool breaks = !first && column + 1 + word > HELP_WIDTH;
+
+		if (breaks)
 			r = buffer_printf(out, "\n%*s", (int)indent, "");
-			column = indent;
-		}
+		else if (!first)
+			r = buffer_append_string(out, " ");
 		if (r == 0)
-			r = buffer_printf(out, "%.*s%s", (int)word, text, text[rest] ? " " : "");
-		column += word + 1;
+			r = buffer_append(out, text, word);
+		column = breaks ? indent + word : column + !first + word;
 		text += rest;
 	}
 	return r < 0 ? r : buffer_append_string(out, "\n");
@@ -68,8 +72,11 @@ static int print_overall(struct buffer *out)
 				     "Captures packets on this host or on a fleet of hosts, through pcapdaemon(8).\n\n"
 				     "Commands:\n");
 
-	for (size_t i = 0; r == 0 && i < COMMAND_COUNT; i++)
-		r = buffer_printf(out, "  %-12s%s\n", command_rows[i].name, command_rows[i].summary);
+	for (size_t i = 0; r == 0 && i < COMMAND_COUNT; i++) {
+		r = buffer_printf(out, "  %-*s", SUMMARY_COLUMN - 2, command_rows[i].name);
+		if (r == 0)
+			r = print_wrapped(out, command_rows[i].summary, SUMMARY_COLUMN, SUMMARY_COLUMN);
+	}
 	if (r == 0)
 		r = print_global_options(out);
 	return r < 0 ? r
@@ -98,8 +105,10 @@ static int print_command(struct buffer *out, const struct command_row *command)
 			      command->options[0] ? " [OPTION...]" : "", *command->arguments ? " " : "",
 			      command->arguments);
 
+	char line[LINE_SIZE];
+	snprintf(line, sizeof(line), "%s: %s.", command->name, command->summary);
 	if (r == 0)
-		r = buffer_printf(out, "%s: %s.\n", command->name, command->summary);
+		r = print_wrapped(out, line, 0, 0);
 	if (r == 0)
 		r = print_details(out, command->details);
 	if (r == 0 && command->options[0])

@@ -228,14 +228,37 @@ static int join_filter(struct command_line *line, struct error *err)
 	return 0;
 }
 
+/* The direction is a term of the filter, as in pcap-filter(7). */
+static int add_direction(struct command_line *line, struct error *err)
+{
+	const char *way = command_line_value(line, OPTION_DIRECTION);
+	const char *term = !way			     ? NULL
+			   : strcmp(way, "in") == 0  ? "inbound"
+			   : strcmp(way, "out") == 0 ? "outbound"
+						     : NULL;
+	char *filter = NULL;
+
+	if (way && !term && strcmp(way, "inout") != 0)
+		return error_set(err, -EINVAL, "--direction: must be in, out or inout");
+	if (!term)
+		return 0;
+	if ((line->filter ? asprintf(&filter, "%s and (%s)", term, line->filter) : asprintf(&filter, "%s", term)) < 0)
+		return error_set(err, -ENOMEM, "out of memory");
+	free(line->filter);
+	line->filter = filter;
+	return 0;
+}
+
 static int check_words(struct command_line *line, struct error *err)
 {
 	const struct command_row *command = line->command;
 
 	if (!command || line->values[OPTION_HELP].count > 0)
 		return 0;
+	if (command->filter && join_filter(line, err) < 0)
+		return -EINVAL;
 	if (command->filter)
-		return join_filter(line, err);
+		return add_direction(line, err);
 	if (line->word_count < command->arguments_min)
 		return error_set(err, -EINVAL, "`pcapctl %s` needs %s; see `%s`", command->name, command->arguments,
 				 help_hint(line));
@@ -278,6 +301,26 @@ const char *command_line_value(const struct command_line *line, enum option_id o
 	const struct option_values *values = &line->values[option];
 
 	return values->count > 0 ? values->items[values->count - 1] : NULL;
+}
+
+const char *command_line_output(const struct command_line *line)
+{
+	const char *to = command_line_value(line, OPTION_WRITE);
+
+	if (line->to_stdout)
+		return "-";
+	return to ? to : command_line_value(line, OPTION_MERGE);
+}
+
+bool command_line_wants_pcap(const struct command_line *line)
+{
+	static const char extension[] = ".pcap";
+	const char *format = command_line_value(line, OPTION_FORMAT), *to = command_line_output(line);
+	const size_t size = to ? strlen(to) : 0, extension_size = strlen(extension);
+
+	if (format)
+		return strcmp(format, "pcap") == 0;
+	return size > extension_size && strcmp(to + size - extension_size, extension) == 0;
 }
 
 bool command_line_has(const struct command_line *line, enum option_id option)

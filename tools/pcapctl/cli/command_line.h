@@ -37,4 +37,10 @@ void command_line_deinit(struct command_line *line);
 
 /* The last value; NULL: the option was not given. */
 const char *command_line_value(const struct command_line *line, enum option_id option);
+/* Where `capture` and `history` write: "-", a path, or NULL: the current directory, under the daemon's name. */
+const char *command_line_output(const struct command_line *line);
+
+/* Whether --format, or else the name of the output, asks for pcap. */
+bool command_line_wants_pcap(const struct command_line *line);
+
 bool command_line_has(const struct command_line *line, enum option_id option);

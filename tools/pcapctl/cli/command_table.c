@@ -9,7 +9,16 @@ static const char *const formats[] = {"pcapng", "pcap", NULL};
 static const char *const alert_formats[] = {"eve",    "zeek",	   "alertmanager", "grafana", "falco",
 					    "wazuh",  "pagerduty", "opsgenie",	   "elastic", "trap",
 					    "syslog", "kv",	   "json",	   NULL};
+static const char *const directions[] = {"in", "out", "inout", NULL};
 static const char *const shells[] = {"bash", "zsh", "fish", NULL};
+
+static const char *const name_kinds[] = {"captures", "nodes", "interfaces", "aliases", "destinations", NULL};
+
+const char *const completion_names[COMPLETION_COUNT] = {
+	[COMPLETION_INTERFACE] = "interfaces",	   [COMPLETION_ALIAS] = "aliases",
+	[COMPLETION_DESTINATION] = "destinations", [COMPLETION_NODE] = "nodes",
+	[COMPLETION_CAPTURE] = "captures",
+};
 
 #define ANY_NUMBER SIZE_MAX
 
@@ -34,6 +43,9 @@ const struct option_row option_rows[OPTION_COUNT] = {
 	[OPTION_REDIS_CLUSTER] = {"redis-cluster", '\0', NULL,
 				  .help = "the Redis of the URL is part of a Cluster: go where it sends us",
 				  .global = true},
+	[OPTION_REDIS_AUTH_FILE] = {"redis-auth-file", '\0', "FILE",
+				    .help = "file with the password for Redis, instead of one in the URL",
+				    .completion = COMPLETION_FILE, .global = true},
 	[OPTION_CONFIG] = {"config", '\0', "FILE",
 			   .help = "take the socket or Redis from a daemon's configuration file",
 			   .completion = COMPLETION_FILE, .global = true},
@@ -45,7 +57,8 @@ const struct option_row option_rows[OPTION_COUNT] = {
 	[OPTION_VERSION] = {"version", '\0', NULL, .help = "print the version and exit", .global = true},
 
 	[OPTION_NODE] = {"node", '\0', "NAME",
-			 .help = "the node to capture on, or \"any\" for every node (the default)"},
+			 .help = "the node to capture on, or \"any\" for every node (the default)",
+			 .completion = COMPLETION_NODE},
 	[OPTION_NODERE] = {"nodere", '\0', "REGEX",
 			   .help = "the nodes whose names contain a match of the regular expression"},
 	[OPTION_INTERFACE] = {"interface", 'i', "NAMES",
@@ -53,19 +66,26 @@ const struct option_row option_rows[OPTION_COUNT] = {
 			      .completion = COMPLETION_INTERFACE, .repeatable = true},
 	[OPTION_ALIAS] = {"alias", '\0', "NAMES",
 			  .help = "interfaces by their aliases in the nodes' configuration, separated by commas",
-			  .repeatable = true},
+			  .completion = COMPLETION_ALIAS, .repeatable = true},
 	[OPTION_FOLLOW] = {"follow", '\0', NULL, .help = "with -i any: interfaces that appear meanwhile join"},
 	[OPTION_INNER] = {"inner", '\0', "EXPR", .help = "filter the packets inside tunnels (VXLAN, GENEVE, GRE)"},
 	[OPTION_SNAP] = {"snap", 's', "BYTES", .help = "bytes to keep of each packet"},
+	[OPTION_DIRECTION] = {"direction", 'Q', "WAY",
+			      .help = "only packets that came in, or went out: in, out or inout", .choices = directions,
+			      .completion = COMPLETION_CHOICE},
+	[OPTION_NUMERIC] = {"numeric", 'n', NULL, .help = "accepted as tcpdump's; has no effect"},
+	[OPTION_VERBOSE] = {"verbose", 'v', NULL, .help = "accepted as tcpdump's; has no effect"},
 	[OPTION_PACKETS] = {"packets", 'c', "COUNT", .help = "stop after COUNT packets"},
 	[OPTION_BYTES] = {"bytes", '\0', "SIZE", .help = "stop once SIZE bytes are held, as in 10MiB"},
-	[OPTION_TIMEOUT] = {"timeout", '\0', "TIME",
-			    .help = "stop after TIME, as in 30s or 2m; with --duration, after TIME without a packet"},
+	[OPTION_TIMEOUT] =
+		{"timeout", '\0', "TIME",
+		 .help = "stop after TIME, as in 30s or 2m; with --duration it is the idle time, without a packet"},
 	[OPTION_DURATION] = {"duration", '\0', "TIME", .help = "stop after TIME"},
 	[OPTION_BEFORE] = {"before", '\0', "TIME", .help = "start TIME before now, from the recorder"},
 	[OPTION_LAST] = {"last", '\0', "TIME", .help = "packets of the last TIME, as in 30s"},
-	[OPTION_FROM] = {"from", '\0', "WHEN", .help = "start of a window, RFC 3339 or Unix seconds"},
-	[OPTION_TO] = {"to", '\0', "WHEN", .help = "end of a window, RFC 3339 or Unix seconds"},
+	[OPTION_FROM] = {"from", '\0', "WHEN", .help = "start of a window, as in 19:10, -5m or 2026-11-23T08:41Z"},
+	[OPTION_TO] = {"to", '\0', "WHEN", .help = "end of a window, likewise"},
+	[OPTION_AROUND] = {"around", '\0', "WHEN,TIME", .help = "a window of TIME before and after, as in 19:10,30s"},
 	[OPTION_TAGS] = {"tags", '\0', "TAGS", .help = "tags for the file, separated by commas"},
 	[OPTION_CUSTOMER] = {"customer", '\0', "TEXT", .help = "customer, for the tags"},
 	[OPTION_ALERTID] = {"alertid", '\0', "ID", .help = "the alert's own identifier, for the tags"},
@@ -76,7 +96,7 @@ const struct option_row option_rows[OPTION_COUNT] = {
 	[OPTION_DEDUPE] = {"dedupe", '\0', "KEY", .help = "fold requests with the same key within the cooldown"},
 	[OPTION_DESTINATION] = {"destination", 'd', "NAMES",
 				.help = "also deliver to these destinations of the daemon, separated by commas",
-				.repeatable = true},
+				.completion = COMPLETION_DESTINATION, .repeatable = true},
 	[OPTION_LOGREQUEST] = {"logrequest", '\0', NULL, .help = "make the daemon log the request"},
 	[OPTION_PACKETDEBUG] = {"packetdebug", '\0', NULL, .help = "make the daemon log a line for every packet"},
 
@@ -100,26 +120,68 @@ const struct option_row option_rows[OPTION_COUNT] = {
 			     .completion = COMPLETION_FILE},
 	[OPTION_INPUT] = {"input", '\0', "FORMAT", .help = "the alert's format (default json)",
 			  .choices = alert_formats, .completion = COMPLETION_CHOICE},
+	[OPTION_EXPECT] =
+		{"expect", '\0', "FILE",
+		 .help = "fleet: the nodes that should answer, a name a line (default: those that presence knows)",
+		 .completion = COMPLETION_FILE},
+	[OPTION_FORGET] = {"forget", '\0', "NODE",
+			   .help = "remove a node that is stopped or away, so that it is no longer expected to answer"},
 	[OPTION_REQUEST] = {"request", '\0', NULL, .help = "the file is a request (JSON), not a configuration"},
 };
 
 static const enum option_id no_options[] = {OPTION_NONE};
 
 static const enum option_id capture_options[] = {
-	OPTION_INTERFACE,  OPTION_ALIAS,       OPTION_NODE,	OPTION_NODERE,		OPTION_PACKETS, OPTION_BYTES,
-	OPTION_INNER,	   OPTION_SNAP,	       OPTION_DURATION, OPTION_TIMEOUT,		OPTION_BEFORE,	OPTION_FROM,
-	OPTION_TO,	   OPTION_WRITE,       OPTION_MERGE,	OPTION_DROP_DUPLICATES, OPTION_FOLLOW,	OPTION_FORMAT,
-	OPTION_NO_FILE,	   OPTION_DESTINATION, OPTION_WAIT,	OPTION_ANSWER_TIMEOUT,	OPTION_STREAM,	OPTION_KEY_FILE,
-	OPTION_ID,	   OPTION_DEDUPE,      OPTION_TAGS,	OPTION_CUSTOMER,	OPTION_ALERTID, OPTION_COMMENT,
-	OPTION_LOGREQUEST, OPTION_PACKETDEBUG, OPTION_NONE,
+	OPTION_INTERFACE,
+	OPTION_ALIAS,
+	OPTION_NODE,
+	OPTION_NODERE,
+	OPTION_PACKETS,
+	OPTION_BYTES,
+	OPTION_INNER,
+	OPTION_SNAP,
+	OPTION_DURATION,
+	OPTION_TIMEOUT,
+	OPTION_BEFORE,
+	OPTION_FROM,
+	OPTION_TO,
+	OPTION_AROUND,
+	OPTION_WRITE,
+	OPTION_MERGE,
+	OPTION_DROP_DUPLICATES,
+	OPTION_FOLLOW,
+	OPTION_FORMAT,
+	OPTION_NO_FILE,
+	OPTION_DESTINATION,
+	OPTION_WAIT,
+	OPTION_ANSWER_TIMEOUT,
+	OPTION_STREAM,
+	OPTION_KEY_FILE,
+	OPTION_EXPECT,
+	OPTION_ID,
+	OPTION_DEDUPE,
+	OPTION_TAGS,
+	OPTION_CUSTOMER,
+	OPTION_ALERTID,
+	OPTION_COMMENT,
+	OPTION_LOGREQUEST,
+	OPTION_PACKETDEBUG,
+	OPTION_DIRECTION,
+	OPTION_NUMERIC,
+	OPTION_VERBOSE,
+	OPTION_NONE,
 };
 
 static const enum option_id history_options[] = {
-	OPTION_INTERFACE, OPTION_LAST,	OPTION_FROM, OPTION_TO,	   OPTION_PACKETS,
-	OPTION_BYTES,	  OPTION_INNER, OPTION_SNAP, OPTION_WRITE, OPTION_NONE,
+	OPTION_INTERFACE, OPTION_LAST,		 OPTION_AROUND,	  OPTION_FROM,	OPTION_TO,
+	OPTION_PACKETS,	  OPTION_BYTES,		 OPTION_INNER,	  OPTION_SNAP,	OPTION_WRITE,
+	OPTION_DIRECTION, OPTION_NUMERIC,	 OPTION_VERBOSE,  OPTION_ALIAS, OPTION_NODE,
+	OPTION_NODERE,	  OPTION_ANSWER_TIMEOUT, OPTION_KEY_FILE, OPTION_NONE,
 };
 
 static const enum option_id get_options[] = {OPTION_WRITE, OPTION_NODE, OPTION_NONE};
+static const enum option_id nodes_options[] = {OPTION_FORGET, OPTION_NONE};
+static const enum option_id names_options[] = {OPTION_NODE, OPTION_NONE};
 static const enum option_id watch_options[] = {OPTION_ID, OPTION_NONE};
 static const enum option_id alert_options[] = {OPTION_INPUT, OPTION_NONE};
 static const enum option_id rules_options[] = {OPTION_INPUT, OPTION_NODE, OPTION_NONE};
@@ -127,16 +189,16 @@ static const enum option_id check_options[] = {OPTION_REQUEST, OPTION_NONE};
 
 static const struct option_override history_overrides[] = {
 	{.option = OPTION_INTERFACE,
-	 .help = "the interface (only one); `pcapctl status` shows which are recorded",
+	 .help = "the interface (one; of a fleet, several); `pcapctl status` shows which are recorded",
 	 .argument = "NAME"},
 	{.option = OPTION_PACKETS, .help = "at most COUNT packets"},
 	{.option = OPTION_BYTES, .help = "at most SIZE bytes of packets, as in 10MiB"},
 	{.option = OPTION_FROM,
-	 .help = "start of the window, RFC 3339 or Unix seconds (default: as far back as history goes)"},
-	{.option = OPTION_TO, .help = "end of the window, RFC 3339 or Unix seconds (default: now)"},
+	 .help = "start of the window, as in 19:10, -5m or 2026-11-23T08:41Z (default: as far back as history goes)"},
+	{.option = OPTION_TO, .help = "end of the window, likewise (default: now)"},
 	{.option = OPTION_WRITE,
-	 .help = "write the packets to this file; \"-\": standard output (default: capture.pcapng in the current "
-		 "directory, or capture-1.pcapng and so on if that exists)"},
+	 .help = "write the packets to this file; \"-\": standard output (default: the current directory, under the "
+		 "file's own name)"},
 	{.option = OPTION_NONE},
 };
 
@@ -154,6 +216,11 @@ static const struct option_override rules_overrides[] = {
 	{.option = OPTION_NONE},
 };
 
+static const struct option_override names_overrides[] = {
+	{.option = OPTION_NODE, .help = "any value: ask the fleet"},
+	{.option = OPTION_NONE},
+};
+
 static const struct option_override watch_overrides[] = {
 	{.option = OPTION_ID, .help = "only events of this request"},
 	{.option = OPTION_NONE},
@@ -162,6 +229,8 @@ static const struct option_override watch_overrides[] = {
 const struct command_row command_rows[COMMAND_COUNT] = {
 	{"capture", "capture packets on this host or on a fleet", "[FILTER...]",
 	 "Asks the daemon on this host for a capture, waits until it ends, and fetches the file.\n"
+	 "With -w -, or on a terminal without a limit such as -c or --timeout, it writes packets as they come, until "
+	 "Ctrl-C.\n"
 	 "The words that are not options are the filter, as with tcpdump.\n"
 	 "Ctrl-C ends the capture early and fetches what it has.\n"
 	 "With --redis, --config, --node or --nodere, or PCAPDAEMON_REDIS in the environment, the "
@@ -172,26 +241,36 @@ const struct command_row command_rows[COMMAND_COUNT] = {
 	 .options = capture_options},
 	{"history", "write packets from the recorder to a file", "[FILTER...]",
 	 "Writes what the recorder holds of one interface to a file, or with \"-\" to standard "
-	 "output, without a capture.\n",
-	 .local = local_history, .arguments_max = ANY_NUMBER, .filter = true, .options = history_options,
-	 .option_overrides = history_overrides},
+	 "output, without a capture.\n"
+	 "With --redis, --config, --node or --nodere, or PCAPDAEMON_REDIS in the environment, the nodes of the fleet "
+	 "send what their recorders hold, and one file has it all in time order.\n",
+	 .local = local_history, .fleet = fleet_history, .arguments_max = ANY_NUMBER, .filter = true,
+	 .options = history_options, .option_overrides = history_overrides},
 	{"list", "list the captures of this host, running and finished", "", "", .local = local_list,
 	 .options = no_options},
 	{"show", "show one capture, or all captures of a request", "ID", "", .local = local_show, .arguments_min = 1,
-	 .arguments_max = 1, .options = no_options},
+	 .arguments_max = 1, .completion = COMPLETION_CAPTURE, .options = no_options},
 	{"get", "fetch the file of a finished capture", "ID",
 	 "The daemon on this host keeps files in memory for a while.\n"
 	 "In a fleet, nodes leave files in Redis if they deliver to the destination \"redis\".\n",
-	 .local = local_fetch, .fleet = fleet_fetch, .arguments_min = 1, .arguments_max = 1, .options = get_options,
-	 .option_overrides = get_overrides},
+	 .local = local_fetch, .fleet = fleet_fetch, .arguments_min = 1, .arguments_max = 1,
+	 .completion = COMPLETION_CAPTURE, .options = get_options, .option_overrides = get_overrides},
 	{"stop", "end a capture early and deliver what it has", "ID", "", .local = local_stop, .arguments_min = 1,
-	 .arguments_max = 1, .options = no_options},
+	 .arguments_max = 1, .completion = COMPLETION_CAPTURE, .options = no_options},
 	{"status", "show the daemon and its interfaces, or a line for each node of a fleet", "", "",
 	 .local = local_status, .fleet = fleet_status, .options = no_options},
-	{"nodes", "list the nodes of the fleet and how far back each can reach", "", "", .fleet = fleet_nodes,
-	 .options = no_options},
+	{"nodes", "list the nodes of the fleet and how far back each can reach", "",
+	 "A node is up, deaf (up, but it receives no requests from Redis), stopped (cleanly) or away (it vanished).\n"
+	 "Nodes not seen for a day are forgotten.\n",
+	 .fleet = fleet_nodes, .options = nodes_options},
 	{"watch", "show events as they happen", "", "Ends with Ctrl-C.\n", .local = local_watch, .fleet = fleet_watch,
 	 .options = watch_options, .option_overrides = watch_overrides},
+	{"names", "print names that other commands take, one a line", "captures|nodes|interfaces|aliases|destinations",
+	 "What the completion of shells offers.\n"
+	 "With --node the names come from the fleet.\n",
+	 .local = local_names, .fleet = fleet_names, .arguments_min = 1, .arguments_max = 1,
+	 .completion = COMPLETION_CHOICE, .choices = name_kinds, .options = names_options,
+	 .option_overrides = names_overrides},
 	{"alert", "hand an alert to the daemon, whose rules decide", "[FILE]",
 	 "Reads the alert from the file or from standard input.\n"
 	 "For programs that run a command for an alert, such as snmptrapd.\n",
@@ -208,6 +287,12 @@ const struct command_row command_rows[COMMAND_COUNT] = {
 	 "\"-\" is standard input.\n",
 	 .standalone = check_file, .arguments_min = 1, .arguments_max = 1, .completion = COMPLETION_FILE,
 	 .options = check_options},
+	{"doctor", "find out what is wrong on this host, and what to do", "",
+	 "Examines the configuration as the daemon's unit sees it, the daemon, the kernel's settings, memory, the "
+	 "interfaces' offloads, the destinations, and Redis: its user's rights, the clock, and the other nodes.\n"
+	 "Changes nothing.\n"
+	 "With --redis an operator's rights are judged, not the daemon's.\n",
+	 .standalone = doctor, .options = no_options},
 	{"completion", "print a completion script for a shell", "bash|zsh|fish", "", .standalone = print_completion,
 	 .arguments_min = 1, .arguments_max = 1, .completion = COMPLETION_CHOICE, .choices = shells,
 	 .options = no_options},

@@ -7,7 +7,7 @@
 
 #include "pcapctl/cli/commands.h"
 
-#define COMMAND_COUNT 14
+#define COMMAND_COUNT 16
 
 enum option_id {
 	OPTION_NONE, /* ends a list */
@@ -20,6 +20,7 @@ enum option_id {
 	OPTION_CA_FILE,
 	OPTION_REDIS,
 	OPTION_REDIS_CLUSTER,
+	OPTION_REDIS_AUTH_FILE,
 	OPTION_CONFIG,
 	OPTION_JSON,
 	OPTION_QUIET,
@@ -33,6 +34,9 @@ enum option_id {
 	OPTION_INNER,
 	OPTION_FOLLOW,
 	OPTION_SNAP,
+	OPTION_DIRECTION,
+	OPTION_NUMERIC,
+	OPTION_VERBOSE,
 	OPTION_PACKETS,
 	OPTION_BYTES,
 	OPTION_TIMEOUT,
@@ -41,6 +45,7 @@ enum option_id {
 	OPTION_LAST,
 	OPTION_FROM,
 	OPTION_TO,
+	OPTION_AROUND,
 	OPTION_TAGS,
 	OPTION_CUSTOMER,
 	OPTION_ALERTID,
@@ -60,13 +65,27 @@ enum option_id {
 	OPTION_ANSWER_TIMEOUT,
 	OPTION_STREAM,
 	OPTION_KEY_FILE,
+	OPTION_EXPECT,
+	OPTION_FORGET,
 	OPTION_REQUEST,
 	OPTION_INPUT,
 	OPTION_COUNT
 };
 
 /* What a shell offers for a value. */
-enum completion { COMPLETION_NONE, COMPLETION_FILE, COMPLETION_INTERFACE, COMPLETION_CHOICE, COMPLETION_COMMAND };
+enum completion {
+	COMPLETION_NONE,
+	COMPLETION_FILE,
+	COMPLETION_CHOICE,
+	COMPLETION_COMMAND,
+	/* Names of a daemon or a fleet: completion_names has what `pcapctl names` calls them. */
+	COMPLETION_INTERFACE,
+	COMPLETION_ALIAS,
+	COMPLETION_DESTINATION,
+	COMPLETION_NODE,
+	COMPLETION_CAPTURE,
+	COMPLETION_COUNT
+};
 
 struct option_row {
 	const char *name;	    /* without the dashes */
@@ -106,6 +125,7 @@ struct command_row {
 	const struct option_override *option_overrides; /* NULL: none */
 };
 
+extern const char *const completion_names[COMPLETION_COUNT]; /* NULL: no names */
 extern const struct option_row option_rows[OPTION_COUNT];
 extern const struct command_row command_rows[COMMAND_COUNT];
 

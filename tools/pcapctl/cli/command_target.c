@@ -37,12 +37,17 @@ static const char *environment_value(const char *name)
 	return value && *value ? value : NULL;
 }
 
-static int remember_option(struct command_target *target, enum option_id option, const char *value, struct error *err)
+/* `value` NULL: it takes none. */
+static int add_option(struct command_target *target, enum option_id option, const char *value, struct error *err)
 {
-	if (asprintf(&target->options, " --%s %s", option_rows[option].name, value) >= 0)
-		return 0;
-	target->options = NULL;
-	return out_of_memory(err);
+	char *options;
+
+	if (asprintf(&options, "%s --%s%s%s", command_target_options(target), option_rows[option].name,
+		     value ? " " : "", value ? value : "") < 0)
+		return out_of_memory(err);
+	free(target->options);
+	target->options = options;
+	return 0;
 }
 
 static int use_socket(struct command_target *target, const char *path, const char *source, struct error *err)
@@ -139,7 +144,7 @@ static int use_api(const struct command_line *line, struct command_target *targe
 	r = copy_text(&target->api, url, err);
 	if (r == 0) {
 		target->api[size] = '\0';
-		r = remember_option(target, OPTION_API, target->api, err);
+		r = add_option(target, OPTION_API, target->api, err);
 	}
 	if (r == 0 && ca_file)
 		r = copy_text(&target->ca_file, ca_file, err);
@@ -167,11 +172,19 @@ static int use_config(const struct command_line *line, const char *path, struct 
 	cleanup(cleanup_config) struct config *config = NULL;
 	int r = input_file_read_config(path, &config, err);
 
+	if (r == -EACCES)
+		return error_set(err, r, "%s: you may not read it; let your group read it, or name the daemon with %s",
+				 path, line->command->fleet ? "--redis and --redis-auth-file" : "--socket");
 	if (r == 0)
-		r = remember_option(target, OPTION_CONFIG, path, err);
+		r = add_option(target, OPTION_CONFIG, path, err);
 	if (r < 0)
 		return r;
 	if (line->command->fleet) {
+		if (config->unread && !command_line_has(line, OPTION_REDIS_AUTH_FILE))
+			return error_set(err, -EACCES,
+					 "%s: %s; name a file with the password that you may read with "
+					 "--redis-auth-file",
+					 path, config->unread);
 		target->fleet = fleet_target_from_config(config);
 		return target->fleet ? 0 : out_of_memory(err);
 	}
@@ -185,13 +198,13 @@ static int use_fleet_default(const struct command_line *line, struct command_tar
 {
 	const char *url = environment_value("PCAPDAEMON_REDIS");
 
-	if (url && environment_value("PCAPDAEMON_SOCKET") && remember_option(target, OPTION_REDIS, "URL", err) < 0)
+	if (url && environment_value("PCAPDAEMON_SOCKET") && add_option(target, OPTION_REDIS, "URL", err) < 0)
 		return -ENOMEM;
 	if (url)
 		return use_url(url, "PCAPDAEMON_REDIS", target, err);
-	if (access(TARGET_CONFIG_DEFAULT, R_OK) == 0)
+	if (access(TARGET_CONFIG_DEFAULT, F_OK) == 0)
 		return use_config(line, TARGET_CONFIG_DEFAULT, target, err);
-	if (remember_option(target, OPTION_REDIS, TARGET_REDIS_DEFAULT, err) < 0)
+	if (add_option(target, OPTION_REDIS, TARGET_REDIS_DEFAULT, err) < 0)
 		return -ENOMEM;
 	target->fleet = fleet_target_new();
 	return target->fleet && fleet_target_complete(target->fleet) == 0 ? 0 : out_of_memory(err);
@@ -231,14 +244,13 @@ static int select_target(const struct command_line *line, struct command_target 
 	if (command_line_has(line, OPTION_SOCKET)) {
 		int r = use_socket(target, command_line_value(line, OPTION_SOCKET), "--socket", err);
 
-		return r < 0 ? r : remember_option(target, OPTION_SOCKET, target->socket, err);
+		return r < 0 ? r : add_option(target, OPTION_SOCKET, target->socket, err);
 	}
 	if (command_line_has(line, OPTION_API))
 		return use_api(line, target, err);
 	if (line->redis)
-		return remember_option(target, OPTION_REDIS, "URL", err) < 0
-			       ? -ENOMEM
-			       : use_url(line->redis, "--redis", target, err);
+		return add_option(target, OPTION_REDIS, "URL", err) < 0 ? -ENOMEM
+									: use_url(line->redis, "--redis", target, err);
 	if (command_line_has(line, OPTION_CONFIG))
 		return use_config(line, command_line_value(line, OPTION_CONFIG), target, err);
 	if (fleet && (!local || command_line_has(line, OPTION_NODE) || command_line_has(line, OPTION_NODERE)))
@@ -250,21 +262,50 @@ static int select_target(const struct command_line *line, struct command_target 
 	return use_socket(target, TARGET_SOCKET_DEFAULT, "", err);
 }
 
+static int read_password(const char *path, struct fleet_target *fleet, struct error *err)
+{
+	char *password = calloc(1, CONFIG_SECRET_FILE_ROOM);
+	int r = password ? config_secret_read(path, password, err) : out_of_memory(err);
+
+	if (r < 0) {
+		error_prefix(err, "--redis-auth-file");
+	} else {
+		if (fleet->password)
+			explicit_bzero(fleet->password, strlen(fleet->password));
+		r = fleet_target_set(&fleet->password, password) < 0 ? out_of_memory(err) : 0;
+	}
+	if (password)
+		explicit_bzero(password, CONFIG_SECRET_FILE_ROOM);
+	free(password);
+	return r;
+}
+
+/* Its password replaces the one of the URL or of the daemon's file. */
+static int use_password_file(const struct command_line *line, struct command_target *target, struct error *err)
+{
+	const char *path = command_line_value(line, OPTION_REDIS_AUTH_FILE);
+
+	if (!path && target->fleet && target->fleet->username && !target->fleet->password)
+		return error_set(err, -EINVAL,
+				 "Redis user \"%s\" has no password here; name a file with it with --redis-auth-file",
+				 target->fleet->username);
+	if (!path)
+		return 0;
+	if (!target->fleet)
+		return error_set(err, -EINVAL, "--redis-auth-file: the command does not use Redis");
+	int r = read_password(path, target->fleet, err);
+	return r < 0 ? r : add_option(target, OPTION_REDIS_AUTH_FILE, path, err);
+}
+
 /* A Redis that is no part of a Cluster, or another in its place, could send us and the password anywhere. */
 static int note_cluster(const struct command_line *line, struct command_target *target, struct error *err)
 {
-	char *options;
-
 	if (!command_line_has(line, OPTION_REDIS_CLUSTER))
 		return 0;
 	if (!target->fleet)
 		return error_set(err, -EINVAL, "--redis-cluster: the command does not use Redis");
 	target->fleet->cluster = true;
-	if (asprintf(&options, "%s --%s", command_target_options(target), option_rows[OPTION_REDIS_CLUSTER].name) < 0)
-		return out_of_memory(err);
-	free(target->options);
-	target->options = options;
-	return 0;
+	return add_option(target, OPTION_REDIS_CLUSTER, NULL, err);
 }
 
 int command_target_resolve(const struct command_line *line, struct command_target *target, struct error *err)
@@ -274,6 +315,8 @@ int command_target_resolve(const struct command_line *line, struct command_targe
 	*target = (struct command_target){0};
 	if (r == 0)
 		r = select_target(line, target, err);
+	if (r == 0)
+		r = use_password_file(line, target, err);
 	return r == 0 ? note_cluster(line, target, err) : r;
 }
 

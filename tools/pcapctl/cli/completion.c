@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Each script is self-contained: it lists what each command accepts and never runs pcapctl. Interfaces come from
- * /sys/class/net. Help texts are escaped for the shell.
+ * Each script lists what each command accepts, and runs `pcapctl names` for names of the daemon or fleet that the words
+ * so far address; two seconds at most. Without a daemon, interfaces come from /sys/class/net. After a comma the next
+ * name is offered. Help texts are escaped for the shell.
  */
 #include "pcapctl/cli/completion.h"
 
@@ -50,17 +51,15 @@ static int bash_values(struct buffer *out, enum completion completion, const cha
 		return buffer_append_string(out, "return");
 	case COMPLETION_FILE:
 		return buffer_append_string(out, "compopt -o default; return");
-	case COMPLETION_INTERFACE:
-		return buffer_append_string(out, "COMPREPLY=($(compgen -W \"any $(command ls /sys/class/net "
-						 "2>/dev/null)\" -- \"$word\")); return");
 	case COMPLETION_CHOICE:
 	case COMPLETION_COMMAND:
 		r = buffer_append_string(out, "COMPREPLY=($(compgen -W '");
 		if (r == 0)
 			r = completion == COMPLETION_CHOICE ? append_choices(out, choices) : append_commands(out);
 		return r < 0 ? r : buffer_append_string(out, "' -- \"$word\")); return");
+	default:
+		return buffer_printf(out, "_pcapctl_offer %s; return", completion_names[completion]);
 	}
-	return -EINVAL;
 }
 
 static int bash_option_values(struct buffer *out)
@@ -107,12 +106,35 @@ static int bash_command(struct buffer *out, const struct command_row *command)
 
 static int print_bash(struct buffer *out)
 {
-	int r = buffer_append_string(out,
-				     "# bash completion for pcapctl; printed by `pcapctl completion bash`.\n"
-				     "_pcapctl() {\n"
-				     "\tlocal word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}\n"
-				     "\tlocal command='' options='' i\n"
-				     "\tCOMPREPLY=()\n");
+	int r = buffer_append_string(
+		out, "# bash completion for pcapctl; printed by `pcapctl completion bash`.\n"
+		     "_pcapctl_names() {\n"
+		     "\tlocal -a words=(\"${COMP_WORDS[@]}\") target=()\n"
+		     "\tlocal i\n"
+		     "\t[[ $COMP_LINE ]] && read -ra words <<<\"$COMP_LINE\"\n"
+		     "\tfor ((i = 1; i < ${#words[@]}; i++)); do\n"
+		     "\t\tcase ${words[i]} in\n"
+		     "\t\t--socket | --api | --redis | --config | --token-file | --ca-file)\n"
+		     "\t\t\ttarget+=(\"${words[i]}\" \"${words[i + 1]}\") ;;\n"
+		     "\t\t--socket=* | --api=* | --redis=* | --config=* | --token-file=* | --ca-file=*)\n"
+		     "\t\t\ttarget+=(\"${words[i]}\") ;;\n"
+		     "\t\t--node | --nodere | --node=* | --nodere=*) target+=(--node any) ;;\n"
+		     "\t\tesac\n"
+		     "\tdone\n"
+		     "\tcommand timeout 2 \"${COMP_WORDS[0]}\" names \"$1\" \"${target[@]}\" 2>/dev/null ||\n"
+		     "\t\t[[ $1 != interfaces ]] || command ls /sys/class/net 2>/dev/null\n"
+		     "}\n"
+		     "_pcapctl_offer() {\n"
+		     "\tlocal names prefix=''\n"
+		     "\tnames=$(_pcapctl_names \"$1\")\n"
+		     "\t[[ $1 != interfaces && $1 != nodes ]] || names+=' any'\n"
+		     "\t[[ $word != *,* ]] || prefix=${word%,*},\n"
+		     "\tCOMPREPLY=($(compgen -P \"$prefix\" -W \"$names\" -- \"${word##*,}\"))\n"
+		     "}\n"
+		     "_pcapctl() {\n"
+		     "\tlocal word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}\n"
+		     "\tlocal command='' options='' i\n"
+		     "\tCOMPREPLY=()\n");
 
 	if (r == 0)
 		r = bash_option_values(out);
@@ -150,16 +172,15 @@ static int zsh_action(struct buffer *out, enum completion completion, const char
 		return buffer_append_string(out, " ");
 	case COMPLETION_FILE:
 		return buffer_append_string(out, "_files");
-	case COMPLETION_INTERFACE:
-		return buffer_append_string(out, "_pcapctl_interfaces");
 	case COMPLETION_CHOICE:
 	case COMPLETION_COMMAND:
 		r = buffer_append_string(out, "(");
 		if (r == 0)
 			r = completion == COMPLETION_CHOICE ? append_choices(out, choices) : append_commands(out);
 		return r < 0 ? r : buffer_append_string(out, ")");
+	default: /* the blank keeps _arguments from adding words of its own */
+		return buffer_printf(out, " _pcapctl_names %s", completion_names[completion]);
 	}
-	return -EINVAL;
 }
 
 /* Brackets and colons have a meaning to _arguments. */
@@ -222,16 +243,29 @@ static int zsh_command(struct buffer *out, const struct command_row *command)
 
 static int print_zsh(struct buffer *out)
 {
-	int r = buffer_append_string(out, "#compdef pcapctl\n"
-					  "# zsh completion for pcapctl; printed by `pcapctl completion zsh`.\n"
-					  "_pcapctl_interfaces() {\n"
-					  "\tlocal -a names=(any /sys/class/net/*(N:t))\n"
-					  "\tcompadd -a names\n"
-					  "}\n"
-					  "_pcapctl() {\n"
-					  "\tlocal context state state_descr line\n"
-					  "\ttypeset -A opt_args\n"
-					  "\tlocal -a commands=(\n");
+	int r = buffer_append_string(
+		out, "#compdef pcapctl\n"
+		     "# zsh completion for pcapctl; printed by `pcapctl completion zsh`.\n"
+		     "_pcapctl_names() {\n"
+		     "\tlocal -a line=(${(z)BUFFER}) target names\n"
+		     "\tlocal i\n"
+		     "\tfor ((i = 2; i <= $#line; i++)); do\n"
+		     "\t\tcase $line[i] in\n"
+		     "\t\t(--socket|--api|--redis|--config|--token-file|--ca-file) target+=($line[i] $line[i+1]) ;;\n"
+		     "\t\t(--socket=*|--api=*|--redis=*|--config=*|--token-file=*|--ca-file=*) target+=($line[i]) ;;\n"
+		     "\t\t(--node|--nodere|--node=*|--nodere=*) target+=(--node any) ;;\n"
+		     "\t\tesac\n"
+		     "\tdone\n"
+		     "\tnames=(${(f)\"$(command timeout 2 pcapctl names $1 $target 2>/dev/null)\"})\n"
+		     "\t[[ $1 != interfaces || -n $names ]] || names=(/sys/class/net/*(N:t))\n"
+		     "\t[[ $1 != (interfaces|nodes) ]] || names+=any\n"
+		     "\tcompset -P '*,'\n"
+		     "\tcompadd -a names\n"
+		     "}\n"
+		     "_pcapctl() {\n"
+		     "\tlocal context state state_descr line\n"
+		     "\ttypeset -A opt_args\n"
+		     "\tlocal -a commands=(\n");
 
 	for (size_t i = 0; r == 0 && i < COMMAND_COUNT; i++) {
 		r = buffer_printf(out, "\t\t'%s:", command_rows[i].name);
@@ -269,16 +303,15 @@ static int fish_values(struct buffer *out, enum completion completion, const cha
 		return buffer_append_string(out, " -x");
 	case COMPLETION_FILE:
 		return buffer_append_string(out, " -r -F");
-	case COMPLETION_INTERFACE:
-		return buffer_append_string(out, " -x -a '(echo any; command ls /sys/class/net 2>/dev/null)'");
 	case COMPLETION_CHOICE:
 	case COMPLETION_COMMAND:
 		r = buffer_append_string(out, " -x -a '");
 		if (r == 0)
 			r = completion == COMPLETION_CHOICE ? append_choices(out, choices) : append_commands(out);
 		return r < 0 ? r : buffer_append_string(out, "'");
+	default:
+		return buffer_printf(out, " -x -a '(__pcapctl_names %s)'", completion_names[completion]);
 	}
-	return -EINVAL;
 }
 
 static int fish_option(struct buffer *out, const struct command_row *command, enum option_id option)
@@ -321,8 +354,16 @@ static int fish_command(struct buffer *out, const struct command_row *command)
 
 static int print_fish(struct buffer *out)
 {
-	int r = buffer_append_string(out, "# fish completion for pcapctl; printed by `pcapctl completion fish`.\n"
-					  "complete -c pcapctl -f\n");
+	int r = buffer_append_string(
+		out, "# fish completion for pcapctl; printed by `pcapctl completion fish`.\n"
+		     "function __pcapctl_names\n"
+		     "\tset -l prefix (string replace -r '[^,]*$' '' -- (commandline -ct))\n"
+		     "\tset -l names (command timeout 2 pcapctl names $argv[1] 2>/dev/null)\n"
+		     "\ttest $argv[1] = interfaces; and test -z \"$names\"; and set names (command ls /sys/class/net)\n"
+		     "\tcontains $argv[1] interfaces nodes; and set -a names any\n"
+		     "\tfor name in $names\n\t\techo $prefix$name\n\tend\n"
+		     "end\n"
+		     "complete -c pcapctl -f\n");
 
 	for (size_t i = OPTION_NONE + 1; r == 0 && i < OPTION_COUNT; i++)
 		if (option_rows[i].global)

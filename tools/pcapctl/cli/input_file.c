@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Reads files itself; config_load_text validates a configuration as the daemon does. */
+/* Reads files itself, as the user who runs pcapctl. */
 #include "pcapctl/cli/input_file.h"
 
 #include <errno.h>
@@ -37,7 +37,7 @@ int input_file_read_config(const char *path, struct config **config, struct erro
 
 	if (r < 0)
 		return r;
-	r = config_load_text(buffer_text(&text), text.size, path, NULL, &faults, config);
+	r = config_load_text_for_client(buffer_text(&text), text.size, path, &faults, config);
 	if (r == -EINVAL)
 		return error_set(err, r, "%.*s", (int)strcspn(buffer_text(&faults), "\n"), buffer_text(&faults));
 	return r < 0 ? error_set(err, r, "out of memory") : 0;

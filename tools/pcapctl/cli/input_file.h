@@ -13,5 +13,5 @@ struct config;
 /* Appends the whole file, or standard input for "-", to `into`, up to its cap. 0 or -errno with the text in `err`. */
 warn_unused int input_file_read(const char *path, struct buffer *into, struct error *err);
 
-/* 0 or -errno with the text in `err`: of an invalid file the first fault. */
+/* By config_load_text_for_client. 0 or -errno with the text in `err`: of an invalid file the first fault. */
 warn_unused int input_file_read_config(const char *path, struct config **config, struct error *err);

@@ -1,27 +1,65 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A signalfd, so that nothing runs in a signal handler. Signals are blocked before libraries start threads. */
+/*
+ * The handler counts in an eventfd, for loops that poll. A command that does not take the interrupt within GRACE_S is
+ * blocked, as in a write to a reader that has stopped, and the process ends.
+ */
 #include "pcapctl/cli/interrupts.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/signalfd.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "pcapctl/cli/exit_status.h"
+
+#define GRACE_S 3
 
 static int interrupts_fd = -1;
 
+static void on_interrupt(int number)
+{
+	const int saved_errno = errno;
+	const uint64_t one = 1;
+
+	(void)number;
+	(void)!write(interrupts_fd, &one, sizeof(one));
+	alarm(GRACE_S);
+	errno = saved_errno;
+}
+
+static void on_alarm(int number)
+{
+	(void)number;
+	_exit(STATUS_INTERRUPTED);
+}
+
+/* Calls that a signal interrupts go on, except for those that poll. */
+static int handle(int number, void (*handler)(int number))
+{
+	struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART};
+
+	sigemptyset(&action.sa_mask);
+	return sigaction(number, &action, NULL) < 0 ? -errno : 0;
+}
+
 int interrupts_begin(void)
 {
-	sigset_t set;
+	int r;
 
 	if (interrupts_fd >= 0)
 		return interrupts_fd;
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+	interrupts_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (interrupts_fd < 0)
 		return -errno;
-	interrupts_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	return interrupts_fd < 0 ? -errno : interrupts_fd;
+	r = handle(SIGALRM, on_alarm);
+	if (r == 0)
+		r = handle(SIGINT, on_interrupt);
+	if (r == 0)
+		r = handle(SIGTERM, on_interrupt);
+	return r < 0 ? r : interrupts_fd;
 }
 
 bool interrupts_pending(void)
@@ -33,10 +71,10 @@ bool interrupts_pending(void)
 
 unsigned interrupts_take(void)
 {
-	struct signalfd_siginfo info;
-	unsigned count = 0;
+	uint64_t count = 0;
 
-	while (interrupts_fd >= 0 && read(interrupts_fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
-		count++;
-	return count;
+	if (interrupts_fd < 0 || read(interrupts_fd, &count, sizeof(count)) != (ssize_t)sizeof(count))
+		return 0;
+	alarm(0);
+	return (unsigned)count;
 }

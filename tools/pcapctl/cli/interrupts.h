@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Ctrl-C (SIGINT) and SIGTERM, for commands that finish something before they end. One per process. */
+/*
+ * Ctrl-C (SIGINT) and SIGTERM, for commands that finish something before they end. Once begun, the process ends by
+ * itself if a signal is not taken within a few seconds. One per process.
+ */
 #pragma once
 
 #include <stdbool.h>

@@ -14,10 +14,10 @@
 #include "base/printable.h"
 #include "base/quantity.h"
 #include "pcapctl/cli/command_line.h"
+#include "pcapctl/cli/when.h"
 #include "request/request.h"
 
 #define ID_RANDOM_BYTES 8
-#define UNIX_SECONDS_MAX INT64_C(9223372036)
 
 typedef json_t *(*value_parser)(const char *text); /* NULL: invalid */
 
@@ -92,13 +92,6 @@ static json_t *parse_format(const char *text)
 	return strcmp(text, "pcapng") != 0 && strcmp(text, "pcap") != 0 ? NULL : json_string(text);
 }
 
-static json_t *parse_time(const char *text)
-{
-	json_t *value = NULL;
-
-	return request_parse_time(text, &value) < 0 ? NULL : value;
-}
-
 static json_t *parse_switch(const char *text)
 {
 	(void)text;
@@ -120,8 +113,6 @@ static const struct {
 	{OPTION_TIMEOUT, "timeout", parse_duration, "a time like 30s or 2m"},
 	{OPTION_DURATION, "duration", parse_duration, "a time like 30s or 2m"},
 	{OPTION_BEFORE, "before", parse_duration, "a time like 30s or 2m"},
-	{OPTION_FROM, "from", parse_time, "a time like 2026-11-23T08:41:00Z, or Unix seconds"},
-	{OPTION_TO, "to", parse_time, "a time like 2026-11-23T08:41:00Z, or Unix seconds"},
 	{OPTION_TAGS, "tags", parse_text, "text in UTF-8"},
 	{OPTION_CUSTOMER, "customer", parse_text, "text in UTF-8"},
 	{OPTION_ALERTID, "alertid", parse_alertid, "a number or text in UTF-8"},
@@ -134,25 +125,6 @@ static const struct {
 	{OPTION_LOGREQUEST, "logrequest", parse_switch, ""},
 	{OPTION_PACKETDEBUG, "packetdebug", parse_switch, ""},
 };
-
-int request_parse_time(const char *text, json_t **value)
-{
-	uint64_t ns;
-	char *end;
-	double seconds;
-
-	if (clock_parse(text, &ns) == 0) {
-		*value = json_string(text);
-		return *value ? 0 : -ENOMEM;
-	}
-	if (strspn(text, "0123456789.") != strlen(text) || *text < '0' || *text > '9')
-		return -EINVAL;
-	seconds = strtod(text, &end);
-	if (*end || !(seconds > 0 && seconds < (double)UNIX_SECONDS_MAX))
-		return -EINVAL;
-	*value = strchr(text, '.') ? json_real(seconds) : json_integer((json_int_t)seconds);
-	return *value ? 0 : -ENOMEM;
-}
 
 static int set_field(json_t *request, const char *field, json_t *value, struct error *err)
 {
@@ -177,6 +149,70 @@ static int set_scalars(json_t *request, const struct command_line *line, struct 
 					 scalar_fields[i].expectation);
 		r = set_field(request, scalar_fields[i].field, value, err);
 	}
+	return r;
+}
+
+static int parse_when(const struct command_line *line, enum option_id option, uint64_t now_ns, uint64_t after_ns,
+		      uint64_t *ns, struct error *err)
+{
+	const char *text = command_line_value(line, option);
+
+	if (!text || when_parse(text, now_ns, after_ns, ns) == 0)
+		return 0;
+	return error_set(err, -EINVAL, "--%s: must be " WHEN_EXPECTATION, option_rows[option].name);
+}
+
+static int check_window(const struct command_line *line, struct error *err)
+{
+	static const enum option_id starts[] = {OPTION_LAST, OPTION_BEFORE, OPTION_AROUND, OPTION_FROM};
+	const struct option_row *first = NULL;
+
+	for (size_t i = 0; i < sizeof(starts) / sizeof(*starts); i++) {
+		if (!command_line_has(line, starts[i]))
+			continue;
+		if (first)
+			return error_set(err, -EINVAL, "--%s and --%s exclude each other", first->name,
+					 option_rows[starts[i]].name);
+		first = &option_rows[starts[i]];
+	}
+	if (command_line_has(line, OPTION_AROUND) && command_line_has(line, OPTION_TO))
+		return error_set(err, -EINVAL, "--around and --to exclude each other");
+	return 0;
+}
+
+int request_window(const struct command_line *line, uint64_t *from_ns, uint64_t *to_ns, struct error *err)
+{
+	const char *around = command_line_value(line, OPTION_AROUND), *last = command_line_value(line, OPTION_LAST);
+	const uint64_t now_ns = clock_realtime_ns();
+	uint64_t last_ns = 0;
+
+	*from_ns = *to_ns = 0;
+	int r = check_window(line, err);
+	if (r == 0 && around && when_parse_around(around, now_ns, from_ns, to_ns) < 0)
+		r = error_set(err, -EINVAL, "--around: must be a time and a duration, as in 19:10,30s");
+	if (r == 0)
+		r = parse_when(line, OPTION_FROM, now_ns, 0, from_ns, err);
+	if (r == 0)
+		r = parse_when(line, OPTION_TO, now_ns, *from_ns, to_ns, err);
+	if (r == 0 && last && (quantity_parse_duration(last, &last_ns) < 0 || !last_ns))
+		r = error_set(err, -EINVAL, "--last: must be a time like 30s or 2m");
+	if (r < 0 || !last)
+		return r;
+	const uint64_t end_ns = *to_ns && *to_ns < now_ns ? *to_ns : now_ns;
+	*from_ns = last_ns < end_ns ? end_ns - last_ns : 1;
+	return 0;
+}
+
+static int set_window(json_t *request, const struct command_line *line, struct error *err)
+{
+	char text[CLOCK_TEXT_SIZE];
+	uint64_t from_ns, to_ns;
+	int r = request_window(line, &from_ns, &to_ns, err);
+
+	if (r == 0 && from_ns)
+		r = set_field(request, "from", json_string(clock_format(from_ns, text)), err);
+	if (r == 0 && to_ns)
+		r = set_field(request, "to", json_string(clock_format(to_ns, text)), err);
 	return r;
 }
 
@@ -259,8 +295,8 @@ static int check_exclusive(const struct command_line *line, struct error *err)
 	static const struct {
 		enum option_id first, second;
 	} exclusive[] = {
-		{OPTION_INTERFACE, OPTION_ALIAS}, {OPTION_NODE, OPTION_NODERE},	  {OPTION_BEFORE, OPTION_FROM},
-		{OPTION_WRITE, OPTION_MERGE},	  {OPTION_WRITE, OPTION_NO_FILE}, {OPTION_MERGE, OPTION_NO_FILE},
+		{OPTION_INTERFACE, OPTION_ALIAS}, {OPTION_NODE, OPTION_NODERE},	  {OPTION_WRITE, OPTION_MERGE},
+		{OPTION_WRITE, OPTION_NO_FILE},	  {OPTION_MERGE, OPTION_NO_FILE},
 	};
 
 	for (size_t i = 0; i < sizeof(exclusive) / sizeof(*exclusive); i++)
@@ -271,6 +307,12 @@ static int check_exclusive(const struct command_line *line, struct error *err)
 		return error_set(err, -EINVAL,
 				 "missing interface; name it with -i, or use -i any; `pcapctl status` lists them");
 	return 0;
+}
+
+static bool has_several_interfaces(const json_t *request)
+{
+	return json_array_size(json_object_get(request, "interface")) > 1 ||
+	       json_array_size(json_object_get(request, "alias")) > 1;
 }
 
 int request_build(const struct command_line *line, const struct request_plan *plan, json_t **result, struct error *err)
@@ -292,6 +334,13 @@ int request_build(const struct command_line *line, const struct request_plan *pl
 		r = set_filter(request, line->filter, err);
 	if (r == 0)
 		r = set_scalars(request, line, err);
+	if (r == 0)
+		r = set_window(request, line, err);
+	if (r == 0 && command_line_wants_pcap(line) && !command_line_has(line, OPTION_FORMAT))
+		r = set_field(request, "format", json_string("pcap"), err);
+	if (r == 0 && command_line_wants_pcap(line) && command_line_output(line) && has_several_interfaces(request))
+		r = error_set(err, -EINVAL,
+			      "a pcap file holds one interface only: name one with -i, or write to a .pcapng file");
 	if (r == 0 && plan->merge)
 		r = set_field(request, "merge", json_true(), err);
 	if (r == 0)

@@ -31,8 +31,8 @@ warn_unused int request_build(const struct command_line *line, const struct requ
 /* How long a request that is sent now may capture, in ns; 0: no time left, or no limit given. */
 uint64_t request_max_duration_ns(const json_t *request);
 
-/* Parses a time, RFC 3339 or Unix seconds. 0, -EINVAL or -ENOMEM. */
-warn_unused int request_parse_time(const char *text, json_t **value);
+/* The window of --from, --to, --last and --around in real time; 0: not given. 0 or -EINVAL with the text in `err`. */
+warn_unused int request_window(const struct command_line *line, uint64_t *from_ns, uint64_t *to_ns, struct error *err);
 
 /* Seconds as JSON, an integer if they are whole. */
 json_t *request_seconds(uint64_t ns);

@@ -166,6 +166,54 @@ int fleet_bus_ask(struct fleet_bus *bus, const char *const *words, size_t count,
 	return error_set(err, -EINTR, "interrupted");
 }
 
+static int ignore_reply(void *ctx, const redisReply *reply, struct error *err)
+{
+	(void)ctx;
+	(void)reply;
+	(void)err;
+	return 0;
+}
+
+int fleet_bus_ask_all(struct fleet_bus *bus, const struct fleet_words *commands, size_t count, int *codes,
+		      struct error *errors, struct error *err)
+{
+	int result = 0;
+
+	for (size_t i = 0; i < count; i++)
+		codes[i] = -ECANCELED;
+	cleanup(cleanup_free) struct query **queries = calloc(count + 1, sizeof(struct query *));
+	for (size_t i = 0; i < count && result == 0; i++) {
+		const struct redis_command command = {.argc = (int)commands[i].count,
+						      .argv = commands[i].words,
+						      .key = (int)commands[i].count};
+		struct query *query = queries ? calloc(1, sizeof(*query)) : NULL;
+
+		result = query ? 0 : error_set(err, -ENOMEM, "out of memory");
+		if (query) {
+			*query = (struct query){.bus = bus, .read = ignore_reply, .err = &errors[i]};
+			result = redis_commands_send(bus->commands, &command, on_result, query);
+			if (result < 0)
+				error_set(err, result, "%s", strerror(-result));
+		}
+		if (result == 0)
+			queries[i] = query;
+		else
+			free(query);
+	}
+	for (size_t i = 0; queries && i < count && queries[i]; i++) {
+		while (!queries[i]->finished && !interrupts_pending())
+			fleet_bus_run(bus, RUN_MS, -1);
+		if (queries[i]->finished) {
+			codes[i] = queries[i]->result;
+			free(queries[i]);
+		} else {
+			queries[i]->abandoned = true;
+			result = error_set(err, -EINTR, "interrupted");
+		}
+	}
+	return result;
+}
+
 /* --- the link --- */
 
 static void deliver_event(struct fleet_bus *bus, const char *text, size_t size)
@@ -242,6 +290,15 @@ static void on_failed(void *ctx, const char *reason)
 	stop_running(bus);
 }
 
+/* Redis ends a connection whose SUBSCRIBE it refuses. */
+static void on_lost(void *ctx, const char *reason)
+{
+	const struct fleet_bus *bus = ctx;
+
+	if (bus->event && !bus->subscribed && !bus->connect_error.text[0])
+		on_failed(ctx, reason);
+}
+
 static int connect_redis(struct fleet_bus *bus)
 {
 	bus->links = redis_links_new();
@@ -266,7 +323,8 @@ static int connect_redis(struct fleet_bus *bus)
 		.links = bus->links,
 		.ping_interval_ns = ROLE_INTERVAL_NS,
 	};
-	const struct redis_link_handler handler = {.up = on_up, .down = on_down, .failed = on_failed, .ctx = bus};
+	const struct redis_link_handler handler = {
+		.up = on_up, .down = on_down, .failed = on_failed, .lost = on_lost, .ctx = bus};
 
 	if (!bus->links)
 		return -ENOMEM;
@@ -287,9 +345,9 @@ static const char *connect_hint(const struct fleet_bus *bus)
 		return "is it the right server? name it with --redis, as in redis://host:6379/capture";
 	if (bus->target->password)
 		return "wrong user or password; they come from the URL (--redis or PCAPDAEMON_REDIS), as in "
-		       "redis://user:password@host, or from the daemon's file (--config)";
-	return "it needs a password: put it into the URL (--redis, or PCAPDAEMON_REDIS, where ps does not show it), as "
-	       "in redis://user:password@host, or use the daemon's file (--config)";
+		       "redis://user:password@host, from --redis-auth-file, or from the daemon's file (--config)";
+	return "it needs a password: name a file with it with --redis-auth-file, or put it into the URL "
+	       "(PCAPDAEMON_REDIS, where ps does not show it), as in redis://user:password@host";
 }
 
 static int wait_until_up(struct fleet_bus *bus, struct error *err)
@@ -360,14 +418,6 @@ static int read_number(void *ctx, const redisReply *reply, struct error *err)
 	if (reply->type != REDIS_REPLY_INTEGER || reply->integer < 0)
 		return error_set(err, -EPROTO, "unexpected reply from Redis");
 	*number = (uint64_t)reply->integer;
-	return 0;
-}
-
-static int ignore_reply(void *ctx, const redisReply *reply, struct error *err)
-{
-	(void)ctx;
-	(void)reply;
-	(void)err;
 	return 0;
 }
 

@@ -69,6 +69,9 @@ warn_unused int fleet_bus_stream_add(struct fleet_bus *bus, const char *stream, 
  */
 warn_unused int fleet_bus_nodes(struct fleet_bus *bus, json_t **nodes, struct error *err);
 
+/* Removes a node from presence. A node that is up comes back with its next status. */
+warn_unused int fleet_bus_forget(struct fleet_bus *bus, const char *node, struct error *err);
+
 /* A node's answer to a request, from the reply store: an array of final events; null: there is none. */
 warn_unused int fleet_bus_stored_answer(struct fleet_bus *bus, const char *node, const char *id, json_t **events,
 					struct error *err);

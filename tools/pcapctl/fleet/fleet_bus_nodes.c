@@ -137,3 +137,23 @@ int fleet_bus_nodes(struct fleet_bus *bus, json_t **result, struct error *err)
 	json_decref(nodes);
 	return r;
 }
+
+static int accept_reply(void *ctx, const redisReply *reply, struct error *err)
+{
+	(void)ctx;
+	(void)reply;
+	(void)err;
+	return 0;
+}
+
+int fleet_bus_forget(struct fleet_bus *bus, const char *node, struct error *err)
+{
+	char key[FLEET_KEY_MAX], registry[FLEET_KEY_MAX];
+	const char *const delete[] = {"DEL", key}, *const remove[] = {"ZREM", registry, node};
+
+	if ((size_t)snprintf(key, sizeof(key), "{%s}:node:%s", fleet_bus_channel(bus), node) >= sizeof(key))
+		return error_set(err, -EINVAL, "the node's name is too long");
+	snprintf(registry, sizeof(registry), "{%s}:nodes", fleet_bus_channel(bus));
+	const int r = fleet_bus_ask(bus, delete, 2, accept_reply, NULL, err);
+	return r < 0 ? r : fleet_bus_ask(bus, remove, 3, accept_reply, NULL, err);
+}

@@ -15,7 +15,9 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/printable.h"
 #include "base/quantity.h"
+#include "base/suggest.h"
 #include "bpf/filter_syntax.h"
 #include "config/config_keys.h"
 #include "pcapctl/cli/command_line.h"
@@ -24,12 +26,14 @@
 #include "pcapctl/cli/interrupts.h"
 #include "pcapctl/cli/request_build.h"
 #include "pcapctl/fleet/fleet_bus.h"
+#include "pcapctl/fleet/fleet_expect.h"
 #include "pcapctl/fleet/fleet_merge.h"
 #include "pcapctl/fleet/fleet_outcome.h"
 #include "pcapctl/fleet/fleet_tally.h"
 #include "pcapctl/output/format.h"
 #include "pcapctl/output/progress.h"
 #include "pcapctl/output/results.h"
+#include "request/request_node.h"
 #include "request/signature.h"
 
 #define ANSWER_TIMEOUT_NS (5 * NS_PER_S)
@@ -42,10 +46,12 @@
 struct capture_session {
 	const struct command_context *context;
 	json_t *request;
+	json_t *expected;	 /* names of nodes that should answer; NULL: those that presence knows */
 	struct config_key *keys; /* that sign the request: the first of them; NULL: none */
 	size_t key_count;
 	const char *stream, *merge_to;
-	bool wait;
+	char *own_name; /* of the merged file of a history, if the command line has none */
+	bool wait, history;
 	uint64_t answer_timeout_ns, max_duration_ns;
 
 	struct fleet_bus *bus;
@@ -94,31 +100,84 @@ static int read_key(struct capture_session *session, struct error *err)
 	return r;
 }
 
+/* Those that every daemon would refuse, before Redis is asked for anything. */
+static int check_expressions(const struct command_line *line, struct error *err)
+{
+	const char *nodere = command_line_value(line, OPTION_NODERE);
+	int r = filter_check_syntax(line->filter, err);
+
+	if (r < 0) {
+		error_prefix(err, "bpf");
+		return r;
+	}
+	r = filter_check_syntax(command_line_value(line, OPTION_INNER), err);
+	if (r < 0) {
+		error_prefix(err, "--inner");
+		return r;
+	}
+	if (nodere && request_node_matches(nodere, strlen(nodere), "node", err) < 0) {
+		error_prefix(err, "--nodere");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int read_expected(struct capture_session *session, struct error *err)
+{
+	const char *path = command_line_value(session->context->line, OPTION_EXPECT);
+
+	return path ? fleet_expect_read(path, &session->expected, err) : 0;
+}
+
+/* A window of the past is a request like others, up to now at the latest. */
+static int complete_history(struct capture_session *session, struct error *err)
+{
+	const uint64_t now_ns = clock_realtime_ns();
+	char text[CLOCK_TEXT_SIZE];
+	uint64_t from_ns, to_ns;
+	int r = request_window(session->context->line, &from_ns, &to_ns, err);
+
+	if (r < 0)
+		return r;
+	if (!from_ns)
+		return error_set(err, -EINVAL, "the history of a fleet needs a start: --last, --around or --from");
+	if (!to_ns || to_ns > now_ns)
+		r = json_object_set_new(session->request, "to", json_string(clock_format(now_ns, text)));
+	if (r == 0 && !session->merge_to &&
+	    asprintf(&session->own_name, "history-%s-%s.pcapng", clock_format_compact(from_ns, text),
+		     json_text(session->request, "id")) < 0)
+		session->own_name = NULL;
+	session->merge_to = session->merge_to ? session->merge_to : session->own_name;
+	return r < 0 || !session->merge_to ? error_set(err, -ENOMEM, "out of memory") : 0;
+}
+
 static int prepare(struct capture_session *session, struct error *err)
 {
 	const struct command_line *line = session->context->line;
 	const char *timeout = command_line_value(line, OPTION_ANSWER_TIMEOUT);
-	const char *merge = command_line_value(line, OPTION_MERGE), *write_to = command_line_value(line, OPTION_WRITE);
 	const char *format = command_line_value(line, OPTION_FORMAT);
 	struct request_plan plan = {0};
 
-	session->merge_to = line->to_stdout ? "-" : merge ? merge : write_to;
-	session->wait = command_line_has(line, OPTION_WAIT) || session->merge_to;
+	session->merge_to = command_line_output(line);
+	session->wait = command_line_has(line, OPTION_WAIT) || session->merge_to || session->history;
 	session->stream = command_line_value(line, OPTION_STREAM);
 	session->answer_timeout_ns = ANSWER_TIMEOUT_NS;
 	if (timeout && quantity_parse_duration(timeout, &session->answer_timeout_ns) < 0)
 		return error_set(err, -EINVAL, "--answer-timeout: must be a time like 5s");
-	plan.destination = session->merge_to ? "redis" : NULL;
+	plan.destination = session->merge_to || session->history ? "redis" : NULL;
 	plan.merge = session->merge_to && command_line_has(line, OPTION_DROP_DUPLICATES); /* on each node */
-	if (session->merge_to && format && strcmp(format, "pcap") == 0)
-		return error_set(err, -EINVAL, "--format pcap: a merged file is always pcapng");
-	int r = filter_check_syntax(line->filter, err);
-	if (r < 0)
-		error_prefix(err, "bpf");
-	if (r == 0 && (r = filter_check_syntax(command_line_value(line, OPTION_INNER), err)) < 0)
-		error_prefix(err, "inner");
+	if (session->merge_to && command_line_wants_pcap(line))
+		return error_set(err, -EINVAL, "%s: a merged file is always pcapng",
+				 format ? "--format pcap" : session->merge_to);
+	int r = check_expressions(line, err);
+	if (r == 0)
+		r = read_expected(session, err);
 	if (r == 0)
 		r = request_build(line, &plan, &session->request, err);
+	if (r < 0)
+		return r;
+	if (session->history)
+		r = complete_history(session, err);
 	if (r < 0)
 		return r;
 	session->max_duration_ns = request_max_duration_ns(session->request);
@@ -174,6 +233,64 @@ static bool selects_nodes(const struct command_line *line)
 	return command_line_has(line, OPTION_NODE) || command_line_has(line, OPTION_NODERE);
 }
 
+/* The request goes out all the same: presence may be off on that node. */
+static int expect_named_node(struct capture_session *session, const json_t *nodes, struct error *err)
+{
+	const char *name = command_line_value(session->context->line, OPTION_NODE), *nearest;
+	const size_t count = json_array_size(nodes);
+	char shown[2][256];
+
+	if (!name || strcmp(name, "any") == 0 || fleet_tally_knows(session->tally, name))
+		return 0;
+	cleanup(cleanup_json) json_t *names = json_pack("[s]", name);
+	cleanup(cleanup_free) const char **known = calloc(count + 1, sizeof(*known));
+	if (!known || !names)
+		return error_set(err, -ENOMEM, "out of memory");
+	for (size_t i = 0; i < count; i++)
+		known[i] = json_text(json_array_get(nodes, i), "node");
+	nearest = suggest(name, known, count);
+	terminal_error("presence knows no node \"%s\"%s%s%s; `pcapctl nodes` lists them",
+		       printable(shown[0], sizeof(shown[0]), name), nearest ? ", did you mean \"" : "",
+		       nearest ? printable(shown[1], sizeof(shown[1]), nearest) : "", nearest ? "\"?" : "");
+	return session->expected ? 0 : fleet_tally_expect(session->tally, session->request, names, err);
+}
+
+/* Nodes that were stopped cleanly are not waited for. */
+static void note_stopped_nodes(const struct capture_session *session, const json_t *nodes)
+{
+	char shown[2][256], time[FORMAT_SIZE];
+	size_t i;
+	json_t *node;
+
+	json_array_foreach(nodes, i, node)
+	{
+		const char *stopped = json_text(json_object_get(node, "presence"), "stopped");
+
+		if (*stopped && fleet_tally_knows(session->tally, json_text(node, "node")))
+			terminal_note(session->context->terminal, "%s is stopped since %s and is not waited for",
+				      printable(shown[0], sizeof(shown[0]), json_text(node, "node")),
+				      printable(shown[1], sizeof(shown[1]), format_time(stopped, time)));
+	}
+}
+
+static bool names_one_node(const struct command_line *line)
+{
+	const char *name = command_line_value(line, OPTION_NODE);
+
+	return name && strcmp(name, "any") != 0;
+}
+
+static int decide_expected(struct capture_session *session, const json_t *nodes, struct error *err)
+{
+	int r = session->expected ? fleet_tally_expect(session->tally, session->request, session->expected, err) : 0;
+
+	if (r == 0)
+		r = expect_named_node(session, nodes, err);
+	if (r == 0 && !session->expected && !names_one_node(session->context->line))
+		note_stopped_nodes(session, nodes);
+	return r;
+}
+
 static int begin(struct capture_session *session, struct error *err)
 {
 	cleanup(cleanup_json) json_t *nodes = NULL;
@@ -188,6 +305,9 @@ static int begin(struct capture_session *session, struct error *err)
 	session->tally = fleet_tally_new(session->request, nodes, session->stream, err);
 	if (!session->tally)
 		return -EINVAL;
+	r = decide_expected(session, nodes, err);
+	if (r < 0)
+		return r;
 	if (!selects_nodes(session->context->line))
 		terminal_note(session->context->terminal, "asking every node of %s (no --node or --nodere)",
 			      fleet_bus_name(session->bus));
@@ -352,7 +472,9 @@ static enum exit_status merge(const struct capture_session *session, struct flee
 {
 	struct error err;
 	size_t missing = 0;
-	int r = fleet_merge(session->bus, outcome->events, session->merge_to, &missing, &outcome->saved, &err);
+	cleanup(cleanup_free) char *silent = fleet_outcome_missing(outcome);
+	const struct fleet_merge_options options = {.path = session->merge_to, .missing = silent};
+	int r = fleet_merge(session->bus, outcome->events, &options, &missing, &outcome->saved, &err);
 
 	if (r < 0) {
 		terminal_error("%s", err.text);
@@ -383,7 +505,8 @@ static enum exit_status conclude(struct capture_session *session)
 		.request = session->request,
 		.tally = session->tally,
 		.events = fleet_tally_events(session->tally),
-		.silent = fleet_tally_silent(session->tally, session->wait),
+		.silent = fleet_tally_silent(session->tally, false),
+		.unfinished = session->wait ? fleet_tally_unfinished(session->tally) : json_array(),
 		.wait = session->wait,
 	};
 	enum exit_status status = fleet_outcome_status(&outcome);
@@ -399,6 +522,10 @@ static enum exit_status conclude(struct capture_session *session)
 			       (double)session->answer_timeout_ns / NS_PER_S);
 	if (fleet_outcome_print(&outcome) < 0)
 		status = STATUS_FAILED;
+	if (session->merge_to && !outcome.saved && (status == STATUS_EMPTY || status == STATUS_PARTIAL))
+		terminal_note(session->context->terminal, "%s not written",
+			      strcmp(session->merge_to, "-") == 0 ? "the file is" : session->merge_to);
+	fleet_outcome_note_running(&outcome);
 	print_other_requests(session, &outcome);
 	if (session->suppressed)
 		terminal_note(
@@ -409,9 +536,9 @@ static enum exit_status conclude(struct capture_session *session)
 	return status;
 }
 
-enum exit_status fleet_capture(const struct command_context *context)
+static enum exit_status run(const struct command_context *context, bool history)
 {
-	struct capture_session session = {.context = context};
+	struct capture_session session = {.context = context, .history = history};
 	enum exit_status status = STATUS_USAGE;
 	struct error err;
 	int r = prepare(&session, &err);
@@ -433,6 +560,18 @@ enum exit_status fleet_capture(const struct command_context *context)
 	fleet_bus_free(session.bus);
 	fleet_tally_free(session.tally);
 	json_decref(session.request);
+	json_decref(session.expected);
+	free(session.own_name);
 	config_keys_free(session.keys, session.key_count);
 	return status;
+}
+
+enum exit_status fleet_capture(const struct command_context *context)
+{
+	return run(context, false);
+}
+
+enum exit_status fleet_history(const struct command_context *context)
+{
+	return run(context, true);
 }

@@ -14,8 +14,10 @@
 #include "pcapctl/cli/request_build.h"
 #include "pcapctl/fleet/fleet_bus.h"
 #include "pcapctl/fleet/fleet_files.h"
+#include "pcapctl/fleet/fleet_target.h"
 #include "pcapctl/output/atomic_file.h"
 #include "pcapctl/output/format.h"
+#include "pcapctl/output/names_print.h"
 #include "pcapctl/output/results.h"
 #include "pcapctl/output/table.h"
 #include "pcapctl/output/terminal.h"
@@ -43,6 +45,41 @@ static int read_nodes(const struct command_context *context, json_t **nodes, str
 	return bus ? fleet_bus_nodes(bus, nodes, err) : -ENOTCONN;
 }
 
+/* --- names --- */
+
+/* A node that is away has no status, but a name. */
+static json_t *statuses_of(const json_t *nodes)
+{
+	json_t *statuses = json_array();
+	size_t i;
+	json_t *node;
+
+	json_array_foreach(nodes, i, node)
+	{
+		json_t *presence = json_object_get(node, "presence");
+
+		json_array_append(statuses, json_is_object(presence) ? presence : node);
+	}
+	return statuses;
+}
+
+enum exit_status fleet_names(const struct command_context *context)
+{
+	const char *what = context->line->words[0];
+	cleanup(cleanup_json) json_t *nodes = NULL;
+	cleanup(cleanup_json) json_t *statuses = NULL;
+	struct error err;
+
+	if (!names_are_known(what)) {
+		terminal_error("unknown kind of names; `pcapctl names --help` lists them");
+		return STATUS_USAGE;
+	}
+	if (read_nodes(context, &nodes, &err) < 0)
+		return print_failure(&err);
+	statuses = statuses_of(nodes);
+	return printed_status(names_print(context->terminal->results, what, statuses));
+}
+
 /* --- one line a node --- */
 
 static uint64_t sum(const json_t *presence, const char *key)
@@ -58,10 +95,22 @@ static uint64_t sum(const json_t *presence, const char *key)
 	return total;
 }
 
+/* Deaf: it is up, but no request reaches it. */
+static const char *state_of(const json_t *presence)
+{
+	const json_t *requests = json_object_get(json_object_get(presence, "redis"), "requests");
+
+	if (!json_is_object(presence))
+		return "away";
+	if (*json_text(presence, "stopped"))
+		return "stopped";
+	return json_is_false(requests) ? "deaf" : "up";
+}
+
 static void state_cells(struct table *table, const json_t *node)
 {
 	const json_t *presence = json_object_get(node, "presence");
-	const char *state = json_is_object(presence) ? "up" : "away";
+	const char *state = state_of(presence);
 	char seen[CLOCK_TEXT_SIZE], text[FORMAT_SIZE];
 
 	clock_format(json_number(node, "seen") * NS_PER_S, seen);
@@ -131,7 +180,7 @@ static int print_status(const struct terminal *terminal, const json_t *nodes)
 	json_array_foreach(nodes, i, node)
 	{
 		const json_t *presence = json_object_get(node, "presence"), *load = json_object_get(presence, "load");
-		bool is_up = json_is_object(presence);
+		bool is_up = json_is_object(load);
 
 		state_cells(table, node);
 		table_cell(table, is_up ? format_count(json_number(load, "captures"), text) : "");
@@ -157,6 +206,9 @@ static void note_faults(const struct terminal *terminal, const json_t *nodes)
 		const double ahead_s = -json_number_value(json_object_get(clock, "offset"));
 
 		printable(name, sizeof(name), json_text(node, "node"));
+		if (strcmp(state_of(presence), "deaf") == 0)
+			terminal_note(terminal, "%s is up, but receives no requests from Redis: its log says why",
+				      name);
 		if (json_is_true(json_object_get(presence, "name_taken")))
 			terminal_note(terminal, "two daemons call themselves %s: give each a general.node of its own",
 				      name);
@@ -175,25 +227,66 @@ static enum exit_status show_nodes(const struct command_context *context,
 
 	if (read_nodes(context, &nodes, &err) < 0)
 		return print_failure(&err);
-	if (context->terminal->json) {
+	if (context->terminal->json)
 		answer = json_pack("{s:O}", "nodes", nodes);
-		return printed_status(answer ? json_print(context->terminal, answer, false) : -ENOMEM);
-	}
+	if (context->terminal->json && (!answer || json_print(context->terminal, answer, false) < 0))
+		return printed_status(-ENOMEM);
 	if (json_array_size(nodes) == 0) {
-		terminal_note(
-			context->terminal,
-			"no node is present on this channel; is it the daemons' channel, and is [redis] presence on?");
-		return STATUS_OK;
+		terminal_error(
+			"no node is present on the channel \"%s\"; is it the daemons' channel ([redis] channel), "
+			"and is [redis] presence on?",
+			context->target->fleet->channel);
+		return STATUS_FAILED;
 	}
+	if (context->terminal->json)
+		return STATUS_OK;
 	const int r = show(context->terminal, nodes);
 	if (r == 0)
 		note_faults(context->terminal, nodes);
 	return printed_status(r);
 }
 
+/* --- forgetting --- */
+
+static int check_forgettable(const json_t *nodes, const char *name, struct error *err)
+{
+	size_t i;
+	json_t *node;
+	char shown[256];
+
+	json_array_foreach(nodes, i, node)
+	{
+		const char *state = state_of(json_object_get(node, "presence"));
+
+		if (strcmp(json_text(node, "node"), name) != 0)
+			continue;
+		if (strcmp(state, "up") != 0 && strcmp(state, "deaf") != 0)
+			return 0;
+		return error_set(err, -EBUSY, "%s is up: stop its daemon first", printable(shown, sizeof(shown), name));
+	}
+	return error_set(err, -ENOENT, "no node \"%s\" is known; `pcapctl nodes` lists them",
+			 printable(shown, sizeof(shown), name));
+}
+
+static enum exit_status forget_node(const struct command_context *context, const char *name)
+{
+	struct error err;
+	cleanup(cleanup_fleet_bus) struct fleet_bus *bus = fleet_bus_new(context->target->fleet, NULL, NULL, &err);
+	cleanup(cleanup_json) json_t *nodes = NULL;
+	int r = bus ? fleet_bus_nodes(bus, &nodes, &err) : -ENOTCONN;
+
+	if (r == 0)
+		r = check_forgettable(nodes, name, &err);
+	if (r == 0)
+		r = fleet_bus_forget(bus, name, &err);
+	return r < 0 ? print_failure(&err) : STATUS_OK;
+}
+
 enum exit_status fleet_nodes(const struct command_context *context)
 {
-	return show_nodes(context, print_nodes);
+	const char *forgotten = command_line_value(context->line, OPTION_FORGET);
+
+	return forgotten ? forget_node(context, forgotten) : show_nodes(context, print_nodes);
 }
 
 enum exit_status fleet_status(const struct command_context *context)

@@ -31,6 +31,7 @@ struct collection {
 	uint64_t size;
 	struct pcapng_merge_input *inputs; /* labels are borrowed from the events */
 	char **keys;
+	json_t **events; /* borrowed */
 	size_t count;
 };
 
@@ -39,6 +40,7 @@ static void cleanup_collection(struct collection *collection)
 	for (size_t i = 0; i < collection->count; i++)
 		free(collection->keys[i]);
 	free(collection->keys);
+	free(collection->events);
 	free(collection->inputs);
 	if (collection->fd >= 0)
 		close(collection->fd);
@@ -70,7 +72,8 @@ static int collection_init(struct collection *collection, size_t max, struct err
 {
 	collection->inputs = calloc(max + 1, sizeof(*collection->inputs));
 	collection->keys = calloc(max + 1, sizeof(*collection->keys));
-	if (!collection->inputs || !collection->keys)
+	collection->events = calloc(max + 1, sizeof(*collection->events));
+	if (!collection->inputs || !collection->keys || !collection->events)
 		return error_set(err, -ENOMEM, "out of memory");
 	collection->fd = open_unnamed(err);
 	return collection->fd < 0 ? collection->fd : 0;
@@ -102,7 +105,7 @@ static bool is_redis_gone(const struct fleet_bus *bus)
 	return fleet_bus_outage_ns(bus) >= FLEET_OUTAGE_MAX_NS;
 }
 
-static int collect_one(struct collection *collection, const json_t *event, const char *url, struct error *err)
+static int collect_one(struct collection *collection, json_t *event, const char *url, struct error *err)
 {
 	cleanup(buffer_deinit) struct buffer key = BUFFER_INIT(FLEET_KEY_MAX);
 	char name[FLEET_FILE_NAME_SIZE];
@@ -125,6 +128,7 @@ static int collect_one(struct collection *collection, const json_t *event, const
 		return r;
 	}
 	collection->keys[collection->count] = take(key.data);
+	collection->events[collection->count] = event;
 	collection->inputs[collection->count++] = (struct pcapng_merge_input){
 		.label = json_text(event, "node"),
 		.bytes = {.fd = collection->fd, .start = start, .size_bytes = collection->size - start},
@@ -191,24 +195,42 @@ static int write_merged(struct pcapng_merge *merge, struct atomic_file *out, str
 	return pcapng_merge_failed(merge, err);
 }
 
-static int merge_into(const struct collection *collection, const char *path, size_t *missing, char **saved,
-		      struct error *err)
+static int merge_into(const struct collection *collection, const struct fleet_merge_options *options, size_t *missing,
+		      char **saved, struct error *err)
 {
+	const struct pcapng_merge_maker maker = {.application = "pcapctl " PCAPDAEMON_VERSION,
+						 .missing = options->missing};
 	cleanup(cleanup_pcapng_merge) struct pcapng_merge *merge = NULL;
-	cleanup(cleanup_atomic_file) struct atomic_file *out = atomic_file_new(path, err);
-	int r = out ? 0 : -EIO;
+	int r = pcapng_merge_new(collection->inputs, collection->count, &maker, &merge, err);
 
-	if (r == 0)
-		r = pcapng_merge_new(collection->inputs, collection->count, "pcapctl " PCAPDAEMON_VERSION, &merge, err);
 	if (r < 0)
 		return r;
 	report_broken_inputs(collection, merge, missing);
+	/* Not before: reading the inputs takes no interrupts, and a process that ends would leave its temporary file.
+	 */
+	cleanup(cleanup_atomic_file) struct atomic_file *out = atomic_file_new(options->path, err);
+	if (!out)
+		return -EIO;
 	r = write_merged(merge, out, err);
 	return r < 0 ? r : atomic_file_commit(out, NULL, saved, err);
 }
 
-int fleet_merge(struct fleet_bus *bus, const json_t *events, const char *path, size_t *missing, char **saved,
-		struct error *err)
+/* The key is gone, and the merged file has the packets. */
+static void replace_key(json_t *event, const char *saved)
+{
+	size_t i;
+	json_t *destination;
+
+	json_array_foreach(json_object_get(event, "destinations"), i, destination)
+	{
+		if (strcmp(json_text(destination, "name"), "redis") == 0)
+			json_object_del(destination, "url");
+	}
+	json_object_set_new(event, RESULT_SAVED, json_string(saved));
+}
+
+int fleet_merge(struct fleet_bus *bus, const json_t *events, const struct fleet_merge_options *options, size_t *missing,
+		char **saved, struct error *err)
 {
 	cleanup(cleanup_collection) struct collection collection = {.bus = bus, .fd = -1};
 	struct error ignored;
@@ -220,9 +242,10 @@ int fleet_merge(struct fleet_bus *bus, const json_t *events, const char *path, s
 	r = collect(&collection, events, missing, err);
 	if (r < 0 || collection.count == 0)
 		return r;
-	r = merge_into(&collection, path, missing, saved, err);
+	r = merge_into(&collection, options, missing, saved, err);
 	/* Keys that are not deleted expire. */
 	for (size_t i = 0; r == 0 && i < collection.count && !is_redis_gone(bus) && !interrupts_pending(); i++)
-		(void)!fleet_bus_delete(bus, collection.keys[i], &ignored);
+		if (fleet_bus_delete(bus, collection.keys[i], &ignored) == 0)
+			replace_key(collection.events[i], *saved);
 	return r;
 }

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/buffer.h"
 #include "base/printable.h"
 #include "pcapctl/cli/command_target.h"
 #include "pcapctl/cli/commands.h"
@@ -15,22 +16,68 @@
 #include "pcapctl/output/terminal.h"
 
 #define NAME_SIZE 256
+#define MISSING_MAX 32768 /* bytes, of a comment */
 
 void fleet_outcome_deinit(struct fleet_outcome *outcome)
 {
 	json_decref(outcome->events);
 	json_decref(outcome->silent);
+	json_decref(outcome->unfinished);
 	free(outcome->saved);
 }
 
 /* Without --wait an accepted capture is a success; a node that did not answer never is. */
 enum exit_status fleet_outcome_status(const struct fleet_outcome *outcome)
 {
-	enum exit_status status = results_status(outcome->events, !outcome->wait);
+	const struct results_view view = {.accepted = !outcome->wait};
+	enum exit_status status = results_status(outcome->events, &view);
 
-	if (status != STATUS_FAILED && json_array_size(outcome->silent) > 0)
+	if (status != STATUS_FAILED && json_array_size(outcome->silent) + json_array_size(outcome->unfinished) > 0)
 		return STATUS_PARTIAL;
 	return status;
+}
+
+static void list_missing(const struct fleet_outcome *outcome, const json_t *nodes, struct buffer *text)
+{
+	char why[FLEET_SILENCE_TEXT_SIZE], shown[NAME_SIZE];
+	size_t i;
+	json_t *node;
+
+	json_array_foreach(nodes, i, node)
+	{
+		const char *name = json_string_value(node);
+
+		if (buffer_printf(text, "%s%s (%s)", text->size ? ", " : "", printable(shown, sizeof(shown), name),
+				  fleet_tally_describe_silence(outcome->tally, name, why)) < 0)
+			return; /* the terminal has them all */
+	}
+}
+
+char *fleet_outcome_missing(const struct fleet_outcome *outcome)
+{
+	struct buffer text = BUFFER_INIT(MISSING_MAX);
+
+	list_missing(outcome, outcome->silent, &text);
+	list_missing(outcome, outcome->unfinished, &text);
+	if (!text.size)
+		buffer_deinit(&text);
+	return take(text.data);
+}
+
+void fleet_outcome_note_running(const struct fleet_outcome *outcome)
+{
+	char id[NAME_SIZE];
+	size_t i, running = 0;
+	json_t *event;
+
+	json_array_foreach(outcome->events, i, event)
+	{
+		running += !event_is_final(event);
+	}
+	if (running && !outcome->wait)
+		terminal_note(outcome->context->terminal, "captures go on: `pcapctl watch --id %s%s`, or use --wait",
+			      printable_word(id, sizeof(id), json_text(outcome->request, "id")),
+			      command_target_options(outcome->context->target));
 }
 
 /* The names of nodes with an event. */
@@ -46,12 +93,26 @@ static json_t *names_that_answered(const json_t *events)
 	return names;
 }
 
+static void print_silent(const struct fleet_outcome *outcome, const json_t *nodes)
+{
+	char text[FLEET_SILENCE_TEXT_SIZE], shown[NAME_SIZE];
+	size_t i;
+	json_t *node;
+
+	json_array_foreach(nodes, i, node)
+	{
+		const char *name = json_string_value(node);
+
+		terminal_error("%s %s", printable(shown, sizeof(shown), name),
+			       fleet_tally_describe_silence(outcome->tally, name, text));
+	}
+}
+
 /* Nodes that never answered get rows of their own. */
 static int print_table(const struct fleet_outcome *outcome)
 {
 	cleanup(cleanup_json) json_t *rows = json_copy(outcome->events);
 	cleanup(cleanup_json) json_t *answered = names_that_answered(outcome->events);
-	char text[FLEET_SILENCE_TEXT_SIZE], shown[NAME_SIZE];
 	size_t i;
 	json_t *node;
 	int r;
@@ -63,14 +124,9 @@ static int print_table(const struct fleet_outcome *outcome)
 		if (!json_object_get(answered, name))
 			json_array_append_new(rows, json_pack("{s:s, s:s}", "node", name, "event", "no answer"));
 	}
-	r = results_print(outcome->context->terminal, rows, true);
-	json_array_foreach(outcome->silent, i, node)
-	{
-		const char *name = json_string_value(node);
-
-		terminal_error("%s %s", printable(shown, sizeof(shown), name),
-			       fleet_tally_describe_silence(outcome->tally, name, text));
-	}
+	r = results_print(outcome->context->terminal, rows, &(struct results_view){.with_nodes = true});
+	print_silent(outcome, outcome->silent);
+	print_silent(outcome, outcome->unfinished);
 	return r;
 }
 
@@ -81,8 +137,9 @@ int fleet_outcome_print(const struct fleet_outcome *outcome)
 	int r;
 
 	if (terminal->json) {
-		answer = json_pack("{s:s, s:O, s:O, s:s*}", "id", json_text(outcome->request, "id"), "events",
-				   outcome->events, "silent", outcome->silent, RESULT_SAVED, outcome->saved);
+		answer = json_pack("{s:s, s:O, s:O, s:O, s:s*}", "id", json_text(outcome->request, "id"), "events",
+				   outcome->events, "silent", outcome->silent, "unfinished", outcome->unfinished,
+				   RESULT_SAVED, outcome->saved);
 		return answer ? json_print(terminal, answer, false) : -ENOMEM;
 	}
 	r = print_table(outcome);

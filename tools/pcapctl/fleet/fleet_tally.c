@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/printable.h"
 #include "pcapctl/cli/request_build.h"
 #include "pcapctl/fleet/fleet_bus.h"
 #include "pcapctl/output/format.h"
@@ -22,7 +23,10 @@
 struct tally_node {
 	char *name;
 	bool expected, alive;
-	bool lost; /* it is away, or has restarted and lost the request */
+	bool known;	  /* to presence */
+	bool deaf;	  /* it says that it receives no requests */
+	char stopped[64]; /* since when; "": it was not stopped */
+	bool lost;	  /* it is away, or has restarted and lost the request */
 	uint64_t seen_s;
 	char started[64]; /* from its first presence; of a durable request from its latest */
 	json_t *captures; /* id → its latest event; "" is the request as a whole */
@@ -74,6 +78,13 @@ static int is_addressed(const json_t *request, const char *node, struct error *e
 	return addressed;
 }
 
+static struct tally_node *find_node(const struct fleet_tally *tally, const char *name)
+{
+	const json_t *place = json_object_get(tally->index, name);
+
+	return place ? &tally->nodes[json_integer_value(place)] : NULL;
+}
+
 static struct tally_node *add_node(struct fleet_tally *tally, const char *name)
 {
 	struct tally_node *grown, *node;
@@ -99,9 +110,16 @@ static struct tally_node *add_node(struct fleet_tally *tally, const char *name)
 	return NULL;
 }
 
+static bool is_alive(const json_t *presence)
+{
+	return json_is_object(presence) && !*json_text(presence, "stopped");
+}
+
 static void note_presence(struct tally_node *node, const json_t *presence)
 {
-	node->alive |= json_is_object(presence);
+	node->alive |= is_alive(presence);
+	node->deaf = json_is_false(json_object_get(json_object_get(presence, "redis"), "requests"));
+	snprintf(node->stopped, sizeof(node->stopped), "%s", json_text(presence, "stopped"));
 	snprintf(node->started, sizeof(node->started), "%s", json_text(presence, "started"));
 }
 
@@ -116,7 +134,9 @@ static int expect_node(struct fleet_tally *tally, const json_t *request, const j
 	node = add_node(tally, name);
 	if (!node)
 		return error_set(err, -ENOMEM, "out of memory");
-	node->expected = true;
+	node->known = true;
+	node->expected = !*json_text(json_object_get(seen, "presence"), "stopped") ||
+			 strcmp(json_text(request, "node"), name) == 0;
 	node->seen_s = json_number(seen, "seen");
 	note_presence(node, json_object_get(seen, "presence"));
 	return 0;
@@ -146,6 +166,38 @@ struct fleet_tally *fleet_tally_new(const json_t *request, const json_t *nodes, 
 	return take(tally);
 }
 
+int fleet_tally_expect(struct fleet_tally *tally, const json_t *request, const json_t *names, struct error *err)
+{
+	size_t i, expected = 0;
+	json_t *name;
+
+	for (size_t k = 0; k < tally->count; k++)
+		tally->nodes[k].expected = false;
+	json_array_foreach(names, i, name)
+	{
+		const int addressed = is_addressed(request, json_string_value(name), err);
+		struct tally_node *node = find_node(tally, json_string_value(name));
+
+		if (addressed < 0)
+			return addressed;
+		if (!addressed)
+			continue;
+		node = node ? node : add_node(tally, json_string_value(name));
+		if (!node)
+			return error_set(err, -ENOMEM, "out of memory");
+		node->expected = true;
+		expected++;
+	}
+	return expected ? 0 : error_set(err, -ENOENT, "the request addresses none of the nodes that should answer");
+}
+
+bool fleet_tally_knows(const struct fleet_tally *tally, const char *name)
+{
+	const struct tally_node *node = find_node(tally, name);
+
+	return node && node->known;
+}
+
 void fleet_tally_free(struct fleet_tally *tally)
 {
 	if (!tally)
@@ -161,13 +213,6 @@ void fleet_tally_free(struct fleet_tally *tally)
 }
 
 /* --- events and presence --- */
-
-static struct tally_node *find_node(const struct fleet_tally *tally, const char *name)
-{
-	const json_t *place = json_object_get(tally->index, name);
-
-	return place ? &tally->nodes[json_integer_value(place)] : NULL;
-}
 
 static bool is_known_kind(const json_t *event)
 {
@@ -241,7 +286,7 @@ void fleet_tally_presence(struct fleet_tally *tally, const json_t *nodes)
 		struct tally_node *node = &tally->nodes[i];
 		const json_t *seen = json_object_get(by_name, node->name),
 			     *presence = json_object_get(seen, "presence");
-		bool away = !json_is_object(presence);
+		bool away = !is_alive(presence);
 
 		update_counts(node, presence);
 		if (!away && (!node->alive || tally->durable))
@@ -374,11 +419,21 @@ json_t *fleet_tally_silent(const struct fleet_tally *tally, bool to_the_end)
 	return silent;
 }
 
+json_t *fleet_tally_unfinished(const struct fleet_tally *tally)
+{
+	json_t *unfinished = json_array();
+
+	for (size_t i = 0; unfinished && i < tally->count; i++)
+		if (!is_silent(&tally->nodes[i], false) && is_silent(&tally->nodes[i], true))
+			json_array_append_new(unfinished, json_string(tally->nodes[i].name));
+	return unfinished;
+}
+
 const char *fleet_tally_describe_silence(const struct fleet_tally *tally, const char *name,
 					 char text[static FLEET_SILENCE_TEXT_SIZE])
 {
 	const struct tally_node *node = find_node(tally, name);
-	char seen[CLOCK_TEXT_SIZE] = "";
+	char seen[CLOCK_TEXT_SIZE] = "", time[FORMAT_SIZE], shown[FORMAT_SIZE];
 
 	if (node && node->seen_s)
 		clock_format(node->seen_s * NS_PER_S, seen);
@@ -386,6 +441,12 @@ const char *fleet_tally_describe_silence(const struct fleet_tally *tally, const 
 		snprintf(text, FLEET_SILENCE_TEXT_SIZE, "went away while it captured, last seen %.19sZ", seen);
 	else if (node && has_answered(node))
 		snprintf(text, FLEET_SILENCE_TEXT_SIZE, "has not finished");
+	else if (node && *node->stopped)
+		snprintf(text, FLEET_SILENCE_TEXT_SIZE, "never answered: it is stopped since %s",
+			 printable(shown, sizeof(shown), format_time(node->stopped, time)));
+	else if (node && node->deaf)
+		snprintf(text, FLEET_SILENCE_TEXT_SIZE,
+			 "never answered: it is up, but receives no requests from Redis");
 	else if (*seen)
 		snprintf(text, FLEET_SILENCE_TEXT_SIZE, "never answered, last seen %.19sZ", seen);
 	else

@@ -17,11 +17,22 @@ struct fleet_tally;
 
 /*
  * `request`: as sent. `nodes`: from fleet_bus_nodes; those that the request addresses, by the daemons' own rules, are
- * expected to answer. `durable`: the request is in a stream, where nodes find it (again) once they are back. NULL with
+ * expected to answer, unless they were stopped cleanly and the request names them only by an expression or "any".
+ * `durable`: the request is in a stream, where nodes find it (again) once they are back. NULL with
  * the text in `err` (a bad expression, out of memory).
  */
 struct fleet_tally *fleet_tally_new(const json_t *request, const json_t *nodes, bool durable, struct error *err);
 void fleet_tally_free(struct fleet_tally *tally);
+
+/*
+ * From now on exactly those of `names` (an array of strings) that the request addresses are expected to answer, known
+ * to presence or not. 0, -ENOENT if it addresses none of them, or -ENOMEM, with the text in `err`.
+ */
+warn_unused int fleet_tally_expect(struct fleet_tally *tally, const json_t *request, const json_t *names,
+				   struct error *err);
+
+/* Whether presence knew the node at the start. */
+bool fleet_tally_knows(const struct fleet_tally *tally, const char *node);
 
 /* Takes an event; ignores those of other requests. `*changed`: whether the tally changed. 0 or -ENOMEM. */
 warn_unused int fleet_tally_event(struct fleet_tally *tally, const json_t *event, uint64_t now_ns, bool *changed);
@@ -59,6 +70,7 @@ bool fleet_tally_complete(const struct fleet_tally *tally, uint64_t now_ns);
  */
 json_t *fleet_tally_events(const struct fleet_tally *tally);
 json_t *fleet_tally_silent(const struct fleet_tally *tally, bool to_the_end);
+json_t *fleet_tally_unfinished(const struct fleet_tally *tally); /* those that answered and have captures not final */
 
 /* Describes a silent node, as in "never answered". Returns `text`. */
 #define FLEET_SILENCE_TEXT_SIZE 128

@@ -6,7 +6,9 @@
 #include "pcapctl/cli/command_target.h"
 #include "pcapctl/cli/commands.h"
 #include "pcapctl/cli/interrupts.h"
+#include "pcapctl/cli/request_build.h"
 #include "pcapctl/fleet/fleet_bus.h"
+#include "pcapctl/fleet/fleet_target.h"
 #include "pcapctl/output/format.h"
 #include "pcapctl/output/results.h"
 #include "pcapctl/output/terminal.h"
@@ -32,6 +34,18 @@ static void on_event(void *ctx, const json_t *event)
 	watch->failed |= ferror(watch->terminal->results) != 0;
 }
 
+/* Events may still come: presence may be off. */
+static void note_empty_channel(const struct command_context *context, struct fleet_bus *bus)
+{
+	cleanup(cleanup_json) json_t *nodes = NULL;
+	struct error ignored;
+
+	if (fleet_bus_nodes(bus, &nodes, &ignored) == 0 && json_array_size(nodes) == 0)
+		terminal_note(context->terminal,
+			      "no node is present on the channel \"%s\"; is it the daemons' channel?",
+			      context->target->fleet->channel);
+}
+
 enum exit_status fleet_watch(const struct command_context *context)
 {
 	struct watch watch = {.terminal = context->terminal, .id = command_line_value(context->line, OPTION_ID)};
@@ -44,6 +58,7 @@ enum exit_status fleet_watch(const struct command_context *context)
 		terminal_error("%s", err.text);
 		return STATUS_FAILED;
 	}
+	note_empty_channel(context, bus);
 	while (!watch.failed && interrupts_take() == 0) {
 		fleet_bus_run(bus, RUN_MS, fd);
 		if (fleet_bus_lost_subscriptions(bus) != lost_subscriptions)

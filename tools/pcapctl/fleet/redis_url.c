@@ -99,10 +99,11 @@ static int parse_user(char *user, struct fleet_target *target, struct error *err
 {
 	char *password = strchr(user, ':');
 
-	if (!password || !password[1])
-		return refuse(err, "names a user without a password");
-	*password++ = '\0';
-	if (!percent_decode(user) || !percent_decode(password) || !is_printable(user))
+	if (password)
+		*password++ = '\0';
+	if (password ? !*password : !*user)
+		return refuse(err, "has an empty user or password");
+	if (!percent_decode(user) || (password && !percent_decode(password)) || !is_printable(user))
 		return refuse(err, "has a user or password with a broken %-escape or a control character");
 	if (fleet_target_set(&target->username, *user ? user : NULL) < 0 ||
 	    fleet_target_set(&target->password, password) < 0)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Parses redis[s]://[user:password@]host[:port][/channel][?name=value&…]. */
+/* Parses redis[s]://[user[:password]@]host[:port][/channel][?name=value&…]. */
 #pragma once
 
 #include "base/cleanup.h"

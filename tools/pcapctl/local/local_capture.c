@@ -19,6 +19,7 @@
 #include "pcapctl/cli/request_build.h"
 #include "pcapctl/local/local_client.h"
 #include "pcapctl/local/local_download.h"
+#include "pcapctl/local/local_live.h"
 #include "pcapctl/output/atomic_file.h"
 #include "pcapctl/output/format.h"
 #include "pcapctl/output/progress.h"
@@ -204,16 +205,6 @@ static int wait_for_answer(struct capture_session *session, struct error *err)
 
 /* --- results --- */
 
-/* NULL: the current directory, under the name that the daemon gives. */
-static const char *output_path(const struct command_line *line)
-{
-	const char *to = command_line_value(line, OPTION_WRITE);
-
-	if (line->to_stdout)
-		return "-";
-	return to ? to : command_line_value(line, OPTION_MERGE);
-}
-
 static int fetch(struct capture_session *session, json_t *event, struct error *err)
 {
 	cleanup(buffer_deinit) struct buffer path = BUFFER_INIT(PATH_MAX_BYTES);
@@ -228,7 +219,7 @@ static int fetch(struct capture_session *session, json_t *event, struct error *e
 		return error_set(err, r, "the capture's id is too long");
 	r = local_download(session->client,
 			   &(struct local_download_request){.path = buffer_text(&path),
-							    .to = output_path(session->context->line)},
+							    .to = command_line_output(session->context->line)},
 			   &name, err);
 	if (r == 0 && json_object_set_new(event, RESULT_SAVED, json_string(name)) < 0)
 		r = error_set(err, -ENOMEM, "the file is written, but its name is not UTF-8");
@@ -275,6 +266,26 @@ static enum exit_status fetch_all(struct capture_session *session, const json_t 
 	return status;
 }
 
+/* Without a packet there is no file. */
+static void note_unwritten(const struct capture_session *session, const json_t *events)
+{
+	const char *to = command_line_output(session->context->line);
+	char shown[PATH_MAX_BYTES];
+	size_t i, empty = 0;
+	json_t *event;
+
+	json_array_foreach(events, i, event)
+	{
+		empty += event_is_empty(event);
+	}
+	if (!empty || empty < json_array_size(events) || command_line_has(session->context->line, OPTION_NO_FILE))
+		return;
+	if (to && strcmp(to, "-") != 0)
+		terminal_note(session->context->terminal, "%s not written", printable(shown, sizeof(shown), to));
+	else
+		terminal_note(session->context->terminal, "nothing written");
+}
+
 static bool has_duplicate(const json_t *events)
 {
 	size_t i;
@@ -292,11 +303,13 @@ static enum exit_status print_outcome(struct capture_session *session, const jso
 {
 	const struct terminal *terminal = session->context->terminal;
 	json_t *events = json_object_get(answer, "events");
-	enum exit_status status = session->partial_answer ? STATUS_PARTIAL : results_status(events, false);
+	const struct results_view view = {.stopped_here = session->interrupts > 0};
+	enum exit_status status = session->partial_answer ? STATUS_PARTIAL : results_status(events, &view);
 
 	status = fetch_all(session, events, status);
-	int r = terminal->json ? json_print(terminal, answer, false) : results_print(terminal, events, false);
+	int r = terminal->json ? json_print(terminal, answer, false) : results_print(terminal, events, &view);
 
+	note_unwritten(session, events);
 	results_print_folded(events, command_target_options(session->context->target), false, false);
 	if (has_duplicate(events))
 		terminal_note(terminal,
@@ -339,7 +352,8 @@ static enum exit_status run(struct capture_session *session, struct error *err)
 
 static int check_options(const struct command_line *line, struct error *err)
 {
-	static const enum option_id fleet_options[] = {OPTION_STREAM, OPTION_ANSWER_TIMEOUT, OPTION_KEY_FILE};
+	static const enum option_id fleet_options[] = {OPTION_STREAM, OPTION_ANSWER_TIMEOUT, OPTION_KEY_FILE,
+						       OPTION_EXPECT};
 
 	for (size_t i = 0; i < sizeof(fleet_options) / sizeof(*fleet_options); i++)
 		if (command_line_has(line, fleet_options[i]))
@@ -352,7 +366,7 @@ static int check_options(const struct command_line *line, struct error *err)
 static int begin(struct capture_session *session, struct error *err)
 {
 	const struct command_line *line = session->context->line;
-	int r = command_line_has(line, OPTION_NO_FILE) ? 0 : atomic_file_check(output_path(line), err);
+	int r = command_line_has(line, OPTION_NO_FILE) ? 0 : atomic_file_check(command_line_output(line), err);
 
 	if (r == 0)
 		session->client = local_client_new(session->context->target, err);
@@ -375,6 +389,8 @@ enum exit_status local_capture(const struct command_context *context)
 	enum exit_status status = STATUS_USAGE;
 	struct error err;
 
+	if (check_options(line, &err) == 0 && local_live_is_meant(line))
+		return local_live(context);
 	if (check_options(line, &err) < 0 || request_build(line, &plan, &session.request, &err) < 0) {
 		terminal_error("%s", err.text);
 		return STATUS_USAGE;

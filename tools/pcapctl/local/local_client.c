@@ -14,6 +14,8 @@
 #include "base/buffer.h"
 #include "base/printable.h"
 #include "pcapctl/cli/command_target.h"
+#include "pcapctl/cli/refusal_text.h"
+#include "pcapctl/output/format.h"
 
 #define CONNECT_TIMEOUT_S 10L
 #define URL_MAX 16384 /* bytes */
@@ -22,6 +24,7 @@
 struct local_client {
 	const struct command_target *target;
 	CURLM *multi;
+	struct curl_waitfd output;
 };
 
 struct local_call {
@@ -34,7 +37,7 @@ struct local_call {
 	char name[LOCAL_NAME_SIZE];
 	char error[CURL_ERROR_SIZE];
 	json_t *json;
-	bool added, finished;
+	bool added, finished, paused;
 	CURLcode result;
 };
 
@@ -52,6 +55,7 @@ struct local_client *local_client_new(const struct command_target *target, struc
 		return NULL;
 	}
 	client->target = target;
+	client->output.fd = -1;
 	return client;
 }
 
@@ -105,6 +109,8 @@ static size_t on_body(char *bytes, size_t unused, size_t size, void *ctx)
 	struct local_call *call = ctx;
 
 	(void)unused;
+	if (call->paused)
+		return CURL_WRITEFUNC_PAUSE;
 	if (call->request.put && is_success(call))
 		return call->request.put(call->request.ctx, bytes, size) ? size : 0;
 	if (call->reply.size + size > LOCAL_REPLY_MAX)
@@ -266,16 +272,34 @@ static bool collect_finished(struct local_client *client)
 	return any;
 }
 
+void local_call_pause(struct local_call *call, bool paused)
+{
+	if (call->paused == paused)
+		return;
+	call->paused = paused;
+	if (!paused && !call->finished)
+		curl_easy_pause(call->easy, CURLPAUSE_CONT);
+}
+
+void local_client_watch_output(struct local_client *client, int fd, bool for_room)
+{
+	client->output = (struct curl_waitfd){.fd = fd, .events = for_room ? CURL_WAIT_POLLOUT : 0};
+}
+
 int local_client_run(struct local_client *client, int timeout_ms, int fd, struct error *err)
 {
-	struct curl_waitfd extra = {.fd = fd, .events = CURL_WAIT_POLLIN};
+	struct curl_waitfd extra[2] = {{.fd = fd, .events = CURL_WAIT_POLLIN}};
+	unsigned count = fd >= 0;
 	int running;
+
+	if (client->output.fd >= 0)
+		extra[count++] = client->output;
 
 	if (curl_multi_perform(client->multi, &running) != CURLM_OK)
 		return error_set(err, -EIO, "libcurl failed");
 	if (collect_finished(client))
 		return 0;
-	if (curl_multi_poll(client->multi, &extra, fd >= 0 ? 1 : 0, timeout_ms, NULL) != CURLM_OK ||
+	if (curl_multi_poll(client->multi, extra, count, timeout_ms, NULL) != CURLM_OK ||
 	    curl_multi_perform(client->multi, &running) != CURLM_OK)
 		return error_set(err, -EIO, "libcurl failed");
 	collect_finished(client);
@@ -362,8 +386,11 @@ int local_call_result(struct local_call *call, const json_t **json, struct error
 void local_call_refusal(const struct local_call *call, int status, struct error *err)
 {
 	const char *text = json_string_value(json_object_get(call->json, "error"));
+	cleanup(buffer_deinit) struct buffer reason = BUFFER_INIT(REFUSAL_SIZE);
 	char shown[REFUSAL_SIZE];
 
+	if (text)
+		text = refusal_text(json_text(call->json, "field"), text, &reason);
 	printable(shown, sizeof(shown), text ? text : "the daemon gave no reason");
 	if (status == 401 && !call->client->target->token)
 		error_set(err, -EACCES, "%s; give the daemon's token with --token-file", shown);

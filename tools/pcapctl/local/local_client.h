@@ -39,6 +39,12 @@ struct local_call *local_call_start(struct local_client *client, const struct lo
 				    struct error *err);
 void local_call_free(struct local_call *call);
 
+/* A paused call takes no bytes of its answer: the daemon has to wait. */
+void local_call_pause(struct local_call *call, bool paused);
+
+/* local_client_run also returns when `fd` (-1: none) is broken or, with `for_room`, can be written to. */
+void local_client_watch_output(struct local_client *client, int fd, bool for_room);
+
 /*
  * Drives all calls; returns when one has finished, after `timeout_ms`, or once `fd` (-1: none) is readable. Blocks. 0
  * or -errno with the text in `err`.

@@ -10,11 +10,13 @@
 #include "pcapctl/cli/command_line.h"
 #include "pcapctl/cli/commands.h"
 #include "pcapctl/cli/request_build.h"
+#include "pcapctl/local/live_units.h"
 #include "pcapctl/local/local_client.h"
 #include "pcapctl/local/local_download.h"
 #include "pcapctl/local/pcapng_probe.h"
 #include "pcapctl/output/captures_print.h"
 #include "pcapctl/output/format.h"
+#include "pcapctl/output/names_print.h"
 #include "pcapctl/output/results.h"
 #include "pcapctl/output/terminal.h"
 
@@ -115,38 +117,52 @@ enum exit_status local_status(const struct command_context *context)
 						      : status_print(context->terminal, status));
 }
 
+enum exit_status local_names(const struct command_context *context)
+{
+	const char *what = context->line->words[0];
+	const bool of_captures = strcmp(what, "captures") == 0;
+	cleanup(cleanup_json) json_t *answer = NULL;
+	cleanup(cleanup_json) json_t *statuses = NULL;
+	struct error err;
+
+	if (!names_are_known(what)) {
+		terminal_error("unknown kind of names; `pcapctl names --help` lists them");
+		return STATUS_USAGE;
+	}
+	if (call_api(context, "GET", of_captures ? "/v1/captures" : "/v1/status", NULL, &answer, &err) < 0)
+		return print_failure(&err);
+	statuses = of_captures ? json_incref(json_object_get(answer, "captures")) : json_pack("[O]", answer);
+	return printed_status(names_print(context->terminal->results, what, statuses));
+}
+
 /* --- files --- */
 
-static enum exit_status print_saved(const struct command_context *context, const char *name)
+/* `more`: what JSON gets besides the name (taken; NULL: nothing). */
+static enum exit_status print_saved(const struct command_context *context, const char *name, json_t *more)
 {
-	cleanup(cleanup_json) json_t *json = NULL;
+	cleanup(cleanup_json) json_t *json = more ? more : json_object();
 
 	if (!context->terminal->json) {
 		if (strcmp(name, "-") != 0)
 			fprintf(context->terminal->results, "%s\n", name);
 		return STATUS_OK;
 	}
-	json = json_pack("{s:s}", RESULT_SAVED, name);
-	return printed_status(json ? json_print(context->terminal, json, false) : -EINVAL);
+	const int r = json_object_set_new(json, RESULT_SAVED, json_string(name));
+	return printed_status(r == 0 ? json_print(context->terminal, json, false) : -EINVAL);
 }
 
-static const char *output_path(const struct command_line *line)
+/* Writes the answer to GET `path` to where the command line says; `request` may add a probe. `*name` is the caller's.
+ */
+static enum exit_status download(const struct command_context *context, struct local_download_request request,
+				 char **name)
 {
-	return line->to_stdout ? "-" : command_line_value(line, OPTION_WRITE);
-}
-
-/* `probe` sees the bytes; NULL: none. */
-static enum exit_status download(const struct command_context *context, const char *path, struct pcapng_probe *probe)
-{
-	const struct local_download_request request = {.path = path, .to = output_path(context->line), .probe = probe};
 	struct error err;
 	cleanup(cleanup_local_client) struct local_client *client = local_client_new(context->target, &err);
-	cleanup(cleanup_free) char *name = NULL;
 
-	int r = client ? local_download(client, &request, &name, &err) : -ENOMEM;
-
+	request.to = command_line_output(context->line);
+	const int r = client ? local_download(client, &request, name, &err) : -ENOMEM;
 	if (r == 0)
-		return print_saved(context, name);
+		return STATUS_OK;
 	print_failure(&err);
 	return r == -EINTR ? STATUS_INTERRUPTED : STATUS_FAILED;
 }
@@ -164,7 +180,10 @@ enum exit_status local_fetch(const struct command_context *context)
 		terminal_error("the id is too long");
 		return STATUS_USAGE;
 	}
-	return download(context, buffer_text(&path), NULL);
+	cleanup(cleanup_free) char *name = NULL;
+	const enum exit_status status =
+		download(context, (struct local_download_request){.path = buffer_text(&path)}, &name);
+	return status == STATUS_OK ? print_saved(context, name, NULL) : status;
 }
 
 /* --- history --- */
@@ -179,32 +198,58 @@ static bool parse_history_comment(const struct pcapng_probe *probe, uint64_t *fr
 	       clock_parse(from, from_ns) == 0 && clock_parse(asked, asked_ns) == 0;
 }
 
-/* Without --from and --last the request was for all history. */
-static void note_short_history(const struct command_context *context, const struct pcapng_probe *probe)
+/* Without --from and --last the request was for all history. False: it is short of what was asked for. */
+static bool check_reach(const struct command_context *context, const struct pcapng_probe *probe)
 {
 	char from[CLOCK_TEXT_SIZE], asked[CLOCK_TEXT_SIZE];
 	uint64_t from_ns, asked_ns;
 
-	if (!command_line_has(context->line, OPTION_FROM) && !command_line_has(context->line, OPTION_LAST))
-		return;
+	if (!command_line_has(context->line, OPTION_FROM) && !command_line_has(context->line, OPTION_LAST) &&
+	    !command_line_has(context->line, OPTION_AROUND))
+		return true;
 	if (!parse_history_comment(probe, &from_ns, &asked_ns) || from_ns <= asked_ns)
-		return;
-	terminal_note(context->terminal, "history reaches back only to %.23sZ, not to %.23sZ",
-		      clock_format(from_ns, from), clock_format(asked_ns, asked));
+		return true;
+	terminal_error("history reaches back only to %.23sZ, not to %.23sZ", clock_format(from_ns, from),
+		       clock_format(asked_ns, asked));
+	return false;
+}
+
+static enum exit_status print_history(const struct command_context *context, const char *name,
+				      const struct live_units *units)
+{
+	char first[CLOCK_TEXT_SIZE], last[CLOCK_TEXT_SIZE], count[FORMAT_SIZE];
+	json_t *json = json_pack("{sI}", "packets", (json_int_t)units->packets);
+
+	clock_format(units->first_ns, first);
+	clock_format(units->last_ns, last);
+	if (units->packets) {
+		json_object_set_new(json, "first", json_string(first));
+		json_object_set_new(json, "last", json_string(last));
+	}
+	const enum exit_status status = print_saved(context, name, json);
+	if (units->packets)
+		terminal_note(context->terminal, "%s packet%s from %.23sZ to %.23sZ",
+			      format_count(units->packets, count), units->packets == 1 ? "" : "s", first, last);
+	return status;
 }
 
 static enum exit_status download_history(const struct command_context *context, const char *path)
 {
 	cleanup(pcapng_probe_deinit) struct pcapng_probe probe = PCAPNG_PROBE_INIT;
-	enum exit_status status = download(context, path, &probe);
+	cleanup(live_units_deinit) struct live_units units = LIVE_UNITS_INIT;
+	const struct local_download_request request = {.path = path, .probe = &probe, .units = &units};
+	cleanup(cleanup_free) char *name = NULL;
+	enum exit_status status = download(context, request, &name);
 
+	if (status == STATUS_OK)
+		status = print_history(context, name, &units);
 	if (status != STATUS_OK)
 		return status;
-	note_short_history(context, &probe);
-	if (probe.invalid || probe.packets > 0)
-		return STATUS_OK;
+	const bool whole = check_reach(context, &probe);
+	if (units.packets > 0)
+		return whole ? STATUS_OK : STATUS_PARTIAL;
 	terminal_note(context->terminal, "no packet in this window; the file is empty");
-	return STATUS_EMPTY;
+	return whole ? STATUS_EMPTY : STATUS_PARTIAL;
 }
 
 static int add_parameter(struct buffer *path, const char *name, const char *value, struct error *err)
@@ -214,17 +259,6 @@ static int add_parameter(struct buffer *path, const char *name, const char *valu
 	if (r == 0)
 		r = url_encode(path, value);
 	return r < 0 ? error_set(err, r, "the request is too long") : 0;
-}
-
-static int add_seconds(struct buffer *path, const char *name, const char *text, struct error *err)
-{
-	char seconds[64];
-	uint64_t ns;
-
-	if (quantity_parse_duration(text, &ns) < 0 || ns == 0)
-		return error_set(err, -EINVAL, "--%s: must be a time like 30s or 2m", name);
-	snprintf(seconds, sizeof(seconds), "%.9g", (double)ns / 1e9);
-	return add_parameter(path, name, seconds, err);
 }
 
 static int add_number(struct buffer *path, const char *name, const char *text, struct error *err)
@@ -238,13 +272,24 @@ static int add_number(struct buffer *path, const char *name, const char *text, s
 	return add_parameter(path, name, number, err);
 }
 
-static int add_time(struct buffer *path, const char *name, const char *text, struct error *err)
+static int add_window(struct buffer *path, const struct command_line *line, struct error *err)
 {
-	cleanup(cleanup_json) json_t *value = NULL;
+	const char *last = command_line_value(line, OPTION_LAST);
+	char text[CLOCK_TEXT_SIZE];
+	uint64_t from_ns, to_ns, last_ns;
+	int r = request_window(line, &from_ns, &to_ns, err);
 
-	if (request_parse_time(text, &value) < 0)
-		return error_set(err, -EINVAL, "--%s: must be a time like 2026-11-23T08:41:00Z, or Unix seconds", name);
-	return add_parameter(path, name, text, err);
+	if (r == 0 && last && quantity_parse_duration(last, &last_ns) == 0) { /* by the daemon's clock */
+		snprintf(text, sizeof(text), "%.9g", (double)last_ns / NS_PER_S);
+		r = add_parameter(path, "last", text, err);
+	} else if (r == 0 && from_ns) {
+		r = add_parameter(path, "from", clock_format(from_ns, text), err);
+	}
+	if (r == 0 && to_ns)
+		r = add_parameter(path, "to", clock_format(to_ns, text), err);
+	if (r == 0 && command_line_wants_pcap(line))
+		r = add_parameter(path, "format", "pcap", err);
+	return r;
 }
 
 static int history_path(const struct command_line *line, struct buffer *path, struct error *err)
@@ -253,9 +298,7 @@ static int history_path(const struct command_line *line, struct buffer *path, st
 		enum option_id option;
 		int (*add)(struct buffer *path, const char *name, const char *text, struct error *err);
 	} parameters[] = {
-		{OPTION_INTERFACE, add_parameter}, {OPTION_LAST, add_seconds},
-		{OPTION_FROM, add_time},	   {OPTION_TO, add_time},
-		{OPTION_SNAP, add_number},	   {OPTION_PACKETS, add_number},
+		{OPTION_INTERFACE, add_parameter}, {OPTION_SNAP, add_number},	  {OPTION_PACKETS, add_number},
 		{OPTION_BYTES, add_number},	   {OPTION_INNER, add_parameter},
 	};
 	const char *interface = command_line_value(line, OPTION_INTERFACE);
@@ -268,14 +311,14 @@ static int history_path(const struct command_line *line, struct buffer *path, st
 	if (strchr(interface, ',') || strcmp(interface, "any") == 0)
 		return error_set(err, -EINVAL,
 				 "--interface: history takes one interface; `pcapctl capture --before` takes several");
-	if (command_line_has(line, OPTION_LAST) && command_line_has(line, OPTION_FROM))
-		return error_set(err, -EINVAL, "--last and --from exclude each other");
 	for (size_t i = 0; r == 0 && i < sizeof(parameters) / sizeof(*parameters); i++) {
 		const char *text = command_line_value(line, parameters[i].option);
 
 		if (text)
 			r = parameters[i].add(path, option_rows[parameters[i].option].name, text, err);
 	}
+	if (r == 0)
+		r = add_window(path, line, err);
 	if (r == 0 && line->filter)
 		r = add_parameter(path, "bpf", line->filter, err);
 	return r;
@@ -286,6 +329,15 @@ enum exit_status local_history(const struct command_context *context)
 	cleanup(buffer_deinit) struct buffer path = BUFFER_INIT(PATH_BYTES_MAX);
 	struct error err;
 
+	static const enum option_id fleet_options[] = {OPTION_ALIAS, OPTION_ANSWER_TIMEOUT, OPTION_KEY_FILE};
+
+	for (size_t i = 0; i < sizeof(fleet_options) / sizeof(*fleet_options); i++) {
+		if (!command_line_has(context->line, fleet_options[i]))
+			continue;
+		terminal_error("--%s works on a fleet: it needs --redis or --config",
+			       option_rows[fleet_options[i]].name);
+		return STATUS_USAGE;
+	}
 	if (context->line->to_stdout && command_line_has(context->line, OPTION_WRITE)) {
 		terminal_error("\"-\" and --write exclude each other");
 		return STATUS_USAGE;

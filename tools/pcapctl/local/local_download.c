@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "pcapctl/cli/interrupts.h"
+#include "pcapctl/local/live_units.h"
 #include "pcapctl/local/local_client.h"
 #include "pcapctl/local/pcapng_probe.h"
 #include "pcapctl/output/atomic_file.h"
@@ -14,14 +15,19 @@
 struct download {
 	struct atomic_file *file;
 	struct pcapng_probe *probe;
+	struct live_units *units; /* NULL: not wanted, or it is no capture file */
 };
 
 static bool write_bytes(void *ctx, const char *bytes, size_t size)
 {
-	const struct download *download = ctx;
+	struct download *download = ctx;
 
 	if (download->probe)
 		pcapng_probe_feed(download->probe, bytes, size);
+	if (download->units && live_units_feed(download->units, bytes, size) < 0)
+		download->units = NULL;
+	if (download->units)
+		live_units_drop(download->units, download->units->whole_bytes);
 	return atomic_file_write(download->file, bytes, size) == 0;
 }
 
@@ -29,7 +35,7 @@ int local_download(struct local_client *client, const struct local_download_requ
 		   struct error *err)
 {
 	cleanup(cleanup_atomic_file) struct atomic_file *file = atomic_file_new(request->to, err);
-	struct download download = {file, request->probe};
+	struct download download = {file, request->probe, request->units};
 	cleanup(cleanup_local_call) struct local_call *call = NULL;
 	const json_t *json;
 	int fd = interrupts_begin();

@@ -6,12 +6,14 @@
 #include "base/error.h"
 
 struct local_client;
+struct live_units;
 struct pcapng_probe;
 
 struct local_download_request {
 	const char *path;	    /* "/v1/…" */
 	const char *to;		    /* as for atomic_file_new; NULL: the current directory, under the daemon's name */
 	struct pcapng_probe *probe; /* sees the bytes, too; NULL: none */
+	struct live_units *units;   /* likewise; counts the packets */
 };
 
 /*

@@ -183,6 +183,8 @@ static int link_free_name(struct atomic_file *file, const char *suggested, char 
 			return -ENOMEM;
 		}
 		if (link(file->temporary, free_name) == 0) {
+			unlink(file->temporary);
+			free(take(file->temporary));
 			*name = take(free_name);
 			return 0;
 		}

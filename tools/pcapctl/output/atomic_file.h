@@ -23,7 +23,7 @@ void atomic_file_free(struct atomic_file *file); /* discards a file that was not
  */
 warn_unused int atomic_file_check(const char *path, struct error *err);
 
-/* 0 or -errno; the error is kept for atomic_file_commit. */
+/* 0 or -errno; the error is kept for atomic_file_commit. After that it writes to the file that has appeared. */
 warn_unused int atomic_file_write(struct atomic_file *file, const void *bytes, size_t size);
 
 /*

@@ -55,8 +55,8 @@ static const char *seconds_text(const json_t *object, const char *key, char text
 int captures_print(const struct terminal *terminal, const json_t *captures)
 {
 	static const struct table_column columns[] = {
-		{"CAPTURE", false}, {"STATE", false},	 {"INTERFACE", false}, {"PACKETS", true},
-		{"BYTES", true},    {"ENDED BY", false}, {"SINCE", false},     {"FILE", false},
+		{"CAPTURE", false},  {"STATE", false}, {"INTERFACE", false}, {"PACKETS", true}, {"BYTES", true},
+		{"ENDED BY", false}, {"SINCE", false}, {"FROM", false},	     {"FILTER", false}, {"FILE", false},
 	};
 	cleanup(cleanup_table) struct table *table = table_new(columns, sizeof(columns) / sizeof(*columns));
 	char text[FORMAT_SIZE];
@@ -77,6 +77,9 @@ int captures_print(const struct terminal *terminal, const json_t *captures)
 		table_cell(table, bytes_text(capture, "bytes", text));
 		table_cell(table, json_text(capture, "reason"));
 		table_cell(table, *json_text(capture, "time") ? format_time(json_text(capture, "time"), text) : "");
+		table_cell(table,
+			   *json_text(capture, "key") ? json_text(capture, "key") : json_text(capture, "origin"));
+		table_cell(table, json_text(capture, "filter"));
 		table_cell_tone(table, json_text(capture, "file"), kept ? TONE_PLAIN : TONE_FAINT);
 	}
 	return table_print(table, terminal);
@@ -127,23 +130,34 @@ int capture_print(const struct terminal *terminal, const json_t *capture)
 
 /* --- a daemon --- */
 
+/* A ring that is smaller than it should be has "ring_asked". */
+static const char *recorder_text(const json_t *interface)
+{
+	if (json_is_true(json_object_get(interface, "waiting")))
+		return "waiting";
+	if (!json_is_true(json_object_get(interface, "recorder")))
+		return "off";
+	return json_object_get(interface, "ring_asked") ? "shrunk" : "on";
+}
+
 static void interface_row(struct table *table, const json_t *interface)
 {
 	cleanup(buffer_deinit) struct buffer list = BUFFER_INIT(LIST_MAX);
 	const json_t *rate = json_object_get(interface, "rate");
-	const char *state = json_is_true(json_object_get(interface, "up")) ? "up" : "down";
+	const bool waiting = json_is_true(json_object_get(interface, "waiting"));
+	const char *state = json_is_true(json_object_get(interface, "up")) ? "up" : waiting ? "none" : "down";
 	char text[FORMAT_SIZE];
 
 	table_cell(table, json_text(interface, "name"));
 	table_cell_tone(table, state, terminal_tone_of(state));
-	table_cell(table, join_names(json_object_get(interface, "aliases"), &list));
-	table_cell(table, json_is_true(json_object_get(interface, "recorder")) ? "on" : "off");
+	table_cell_tone(table, recorder_text(interface), waiting ? TONE_BAD : TONE_PLAIN);
 	table_cell(table, seconds_text(interface, "reach", text));
 	table_cell(table, count_text(interface, "captures", text));
 	table_cell(table, count_text(rate, "packets", text));
 	table_cell(table, bytes_text(rate, "bytes", text));
 	table_cell(table, count_text(interface, "packets", text));
 	table_cell(table, count_text(interface, "dropped", text));
+	table_cell(table, join_names(json_object_get(interface, "aliases"), &list));
 }
 
 /* Prints nothing if the daemon does not use Redis. */
@@ -165,8 +179,8 @@ static void print_redis(const struct terminal *terminal, const json_t *redis)
 int status_print(const struct terminal *terminal, const json_t *status)
 {
 	static const struct table_column columns[] = {
-		{"INTERFACE", false}, {"LINK", false},	   {"ALIASES", false}, {"RECORDER", false}, {"REACH", true},
-		{"CAPTURES", true},   {"PACKETS/S", true}, {"BYTES/S", true},  {"PACKETS", true},   {"DROPPED", true},
+		{"INTERFACE", false}, {"LINK", false},	 {"RECORDER", false}, {"REACH", true},	 {"CAPTURES", true},
+		{"PKT/S", true},      {"BYTES/S", true}, {"PACKETS", true},   {"DROPPED", true}, {"ALIASES", false},
 	};
 	cleanup(cleanup_table) struct table *table = table_new(columns, sizeof(columns) / sizeof(*columns));
 	cleanup(buffer_deinit) struct buffer list = BUFFER_INIT(LIST_MAX);

@@ -13,12 +13,13 @@
 #include "base/buffer.h"
 #include "base/printable.h"
 #include "base/utf8.h"
+#include "pcapctl/cli/refusal_text.h"
 #include "pcapctl/output/format.h"
+#include "pcapctl/output/shortfall.h"
 #include "pcapctl/output/table.h"
 
 #define LOCATION_MAX 4000 /* bytes */
 #define NAME_SIZE 128
-#define SKIPPED_SHOWN 8 /* interfaces; `--json` has them all */
 
 static bool is_kind(const json_t *event, const char *kind)
 {
@@ -89,33 +90,42 @@ bool event_has_destination(const json_t *event, const char *name)
 	return find_destination(event, name) != NULL;
 }
 
-enum exit_status results_status(const json_t *events, bool accepted)
+enum exit_status results_status(const json_t *events, const struct results_view *view)
 {
-	size_t i, succeeded = 0, empty = 0, folded = 0, count = json_array_size(events);
+	size_t i, succeeded = 0, empty = 0, folded = 0, short_of = 0, count = json_array_size(events);
 	json_t *event;
 
 	json_array_foreach(events, i, event)
 	{
-		succeeded += event_is_final(event) ? event_is_success(event) : accepted;
+		succeeded += event_is_final(event) ? event_is_success(event) : view->accepted;
+		short_of += event_is_cut_short(event, view->stopped_here) || event_is_incomplete(event);
 		empty += event_is_empty(event);
 		folded += event_is_folded(event);
 	}
 	if (succeeded == 0)
 		return folded ? STATUS_PARTIAL : STATUS_FAILED;
-	if (succeeded < count)
+	if (succeeded < count || short_of > 0)
 		return STATUS_PARTIAL;
 	return empty == count ? STATUS_EMPTY : STATUS_OK;
 }
 
 /* --- the table --- */
 
-/* A path belongs to the control API of the host that captured; it is no link elsewhere. */
-static int append_destination(struct buffer *text, const json_t *event, const char *url)
+static bool is_memory(const json_t *destination)
 {
-	const char *node = json_text(event, "node");
+	return strcmp(json_text(destination, "name"), "memory") == 0;
+}
 
-	return *url == '/' ? buffer_printf(text, "memory%s%.255s", *node ? " of " : "", node)
-			   : buffer_printf(text, "%.2000s", url);
+/* Paths are those of the host that captured: to the file, or for "memory" to its control API, which is no link. */
+static int append_destination(struct buffer *text, const json_t *event, const json_t *destination)
+{
+	const char *node = json_text(event, "node"), *url = json_text(destination, "url");
+
+	if (is_memory(destination))
+		return buffer_printf(text, "memory%s%.255s", *node ? " of " : "", node);
+	if (*url == '/' && *node)
+		return buffer_printf(text, "%.255s:%.2000s", node, url);
+	return buffer_printf(text, "%.2000s", url);
 }
 
 /* Where the packets are, or why there are none. */
@@ -128,7 +138,7 @@ static const char *packets_location(const json_t *event, struct buffer *text)
 
 	buffer_clear(text);
 	if (is_kind(event, "rejected"))
-		return json_text(event, "reason");
+		return refusal_text(json_text(event, "field"), json_text(event, "reason"), text);
 	if (event_is_folded(event))
 		return buffer_printf(text, "request %.128s", json_text(event, "folded_into")) < 0 ? ""
 												  : buffer_text(text);
@@ -144,12 +154,12 @@ static const char *packets_location(const json_t *event, struct buffer *text)
 			ok = false;
 			error = warning;
 		}
-		if (r < 0 || (ok && (!*url || (*saved && *url == '/'))))
+		if (r < 0 || (ok && (!*url || (*saved && is_memory(destination)))))
 			continue;
 		if (text->size)
 			r = buffer_append_string(text, ", ");
 		if (r == 0)
-			r = ok ? append_destination(text, event, url)
+			r = ok ? append_destination(text, event, destination)
 			       : buffer_printf(text, "%.64s: %.2000s", json_text(destination, "name"),
 					       *error ? error : "failed");
 	}
@@ -173,70 +183,6 @@ static void add_row(struct table *table, const json_t *event, bool with_node)
 	table_cell(table, packets_location(event, &text));
 }
 
-static void note_losses(const struct terminal *terminal, const json_t *event)
-{
-	const json_t *lost = json_object_get(event, "lost"), *window = json_object_get(event, "window");
-	uint64_t kernel = json_number(lost, "kernel"), evicted = json_number(lost, "evicted"),
-		 memory = json_number(lost, "memory");
-	char node[NAME_SIZE], interface[NAME_SIZE], from[FORMAT_SIZE], asked[FORMAT_SIZE], shown[2][NAME_SIZE];
-
-	printable(node, sizeof(node), json_text(event, "node"));
-	printable(interface, sizeof(interface), json_text(event, "interface"));
-	if (kernel + evicted + memory > 0)
-		terminal_note(terminal,
-			      "%s %s: packets were lost: %" PRIu64 " dropped by the kernel, %" PRIu64
-			      " overwritten before they were read, %" PRIu64 " for lack of memory",
-			      node, interface, kernel, evicted, memory);
-	const json_t *nic = json_object_get(event, "nic");
-	const uint64_t dropped = json_number(nic, "rx_dropped"), missed = json_number(nic, "rx_missed_errors"),
-		       by_queues = json_number(nic, "queue_drops");
-	if (dropped + missed + by_queues > 0)
-		terminal_note(terminal,
-			      "%s %s: the interface lost packets before they could be captured: rx_dropped %" PRIu64
-			      ", rx_missed_errors %" PRIu64 ", its queues %" PRIu64,
-			      node, interface, dropped, missed, by_queues);
-	if (json_number(event, "truncated") > 0)
-		terminal_note(terminal, "%s %s: %" PRIu64 " packets are not whole: the node held only their beginning",
-			      node, interface, json_number(event, "truncated"));
-	if (json_number(event, "duplicates") > 0)
-		terminal_note(terminal, "%s %s: %" PRIu64 " duplicates are left out", node, interface,
-			      json_number(event, "duplicates"));
-	if (!*json_text(window, "asked_from") ||
-	    strcmp(json_text(window, "asked_from"), json_text(window, "from")) >= 0)
-		return;
-	if (strcmp(json_text(window, "from"), json_text(window, "to")) == 0)
-		terminal_note(terminal, "%s %s: nothing of the requested window is left", node, interface);
-	else
-		terminal_note(terminal, "%s %s: history reaches back only to %s, not to %s", node, interface,
-			      printable(shown[0], NAME_SIZE, format_time(json_text(window, "from"), from)),
-			      printable(shown[1], NAME_SIZE, format_time(json_text(window, "asked_from"), asked)));
-}
-
-/* The first SKIPPED_SHOWN interfaces that could not take part, and how many more. */
-static void note_skipped(const struct terminal *terminal, const json_t *event)
-{
-	const json_t *skipped = json_object_get(event, "skipped"), *item;
-	const uint64_t listed = json_array_size(skipped), total = json_number(event, "skipped_total");
-	cleanup(buffer_deinit) struct buffer text = BUFFER_INIT(LOCATION_MAX);
-	char node[NAME_SIZE], interface[NAME_SIZE], shown[LOCATION_MAX];
-	uint64_t left = total > listed ? total : listed;
-	size_t i;
-
-	if (!left)
-		return;
-	json_array_foreach(skipped, i, item)
-	{
-		if (i == SKIPPED_SHOWN || buffer_printf(&text, "%s%.64s (%.255s)", i ? ", " : "",
-							json_text(item, "interface"), json_text(item, "reason")) < 0)
-			break;
-		left--;
-	}
-	terminal_note(terminal, left ? "%s %s: not captured: %s and %" PRIu64 " more" : "%s %s: not captured: %s",
-		      printable(node, sizeof(node), json_text(event, "node")),
-		      printable(interface, sizeof(interface), json_text(event, "interface")),
-		      printable(shown, sizeof(shown), buffer_text(&text)), left);
-}
-
 /* Shows the command for one capture, as an example. */
 static void note_kept_files(const struct terminal *terminal, const json_t *events)
 {
@@ -248,7 +194,7 @@ static void note_kept_files(const struct terminal *terminal, const json_t *event
 	{
 		const char *url = event_destination_url(event, "memory");
 
-		if (!url || *url != '/' || *json_text(event, RESULT_SAVED))
+		if (!url || *json_text(event, RESULT_SAVED))
 			continue;
 		terminal_note(terminal, "`pcapctl get %s` on %s fetches the file from its memory",
 			      printable_word(capture, sizeof(capture), json_text(event, "capture")),
@@ -257,14 +203,14 @@ static void note_kept_files(const struct terminal *terminal, const json_t *event
 	}
 }
 
-int results_print(const struct terminal *terminal, const json_t *events, bool with_nodes)
+int results_print(const struct terminal *terminal, const json_t *events, const struct results_view *view)
 {
 	static const struct table_column columns[] = {
 		{"NODE", false}, {"INTERFACE", false}, {"RESULT", false}, {"PACKETS", true},
 		{"BYTES", true}, {"ENDED BY", false},  {"WHERE", false},
 	};
-	size_t count = sizeof(columns) / sizeof(*columns) - !with_nodes, i;
-	cleanup(cleanup_table) struct table *table = table_new(columns + !with_nodes, count);
+	size_t count = sizeof(columns) / sizeof(*columns) - !view->with_nodes, i;
+	cleanup(cleanup_table) struct table *table = table_new(columns + !view->with_nodes, count);
 	json_t *event;
 	int r;
 
@@ -272,13 +218,12 @@ int results_print(const struct terminal *terminal, const json_t *events, bool wi
 		return -ENOMEM;
 	json_array_foreach(events, i, event)
 	{
-		add_row(table, event, with_nodes);
+		add_row(table, event, view->with_nodes);
 	}
 	r = table_print(table, terminal);
 	json_array_foreach(events, i, event)
 	{
-		note_losses(terminal, event);
-		note_skipped(terminal, event);
+		shortfall_print(terminal, event, view->stopped_here);
 	}
 	note_kept_files(terminal, events);
 	return r;

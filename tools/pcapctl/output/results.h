@@ -34,14 +34,20 @@ void results_print_folded(const json_t *events, const char *target_options, bool
 const char *event_destination_url(const json_t *event, const char *destination);
 bool event_has_destination(const json_t *event, const char *destination); /* that took the file */
 
-/*
- * The exit status for an array of events: an empty one has failed, one of folded events is a partial success.
- * `accepted`: events that are not final count as success.
- */
-enum exit_status results_status(const json_t *events, bool accepted);
+struct results_view {
+	bool with_nodes;   /* of a fleet */
+	bool accepted;	   /* events that are not final count as success */
+	bool stopped_here; /* this pcapctl stopped the captures */
+};
 
-/* Prints a table, then notes on losses. 0 or -errno. */
-warn_unused int results_print(const struct terminal *terminal, const json_t *events, bool with_nodes);
+/*
+ * The exit status for an array of events: an empty one has failed; one of folded events is a partial success, and so
+ * is one with a capture that was cut short or is incomplete.
+ */
+enum exit_status results_status(const json_t *events, const struct results_view *view);
+
+/* Prints a table, then what is missing (shortfall.h). 0 or -errno. */
+warn_unused int results_print(const struct terminal *terminal, const json_t *events, const struct results_view *view);
 
 /* One event on a line of its own, for `watch`. */
 void event_print(const struct terminal *terminal, const json_t *event);

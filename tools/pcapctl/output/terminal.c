@@ -17,6 +17,13 @@ static bool has_capabilities(void)
 	return term && *term && strcmp(term, "dumb") != 0;
 }
 
+static size_t width_of(int fd)
+{
+	struct winsize size;
+
+	return ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : WIDTH_DEFAULT;
+}
+
 void terminal_init(struct terminal *terminal, const struct command_line *line, bool packets_to_stdout)
 {
 	const char *no_color = getenv("NO_COLOR");
@@ -27,6 +34,7 @@ void terminal_init(struct terminal *terminal, const struct command_line *line, b
 		.quiet = command_line_has(line, OPTION_QUIET),
 		.results = packets_to_stdout ? stderr : stdout,
 	};
+	terminal->width = isatty(results_fd) ? width_of(results_fd) : 0;
 	terminal->colors = isatty(results_fd) && has_capabilities() && !(no_color && *no_color);
 	terminal->progress = isatty(STDERR_FILENO) && has_capabilities() && !terminal->quiet;
 }
@@ -52,10 +60,10 @@ enum tone terminal_tone_of(const char *state)
 		const char *state;
 		enum tone tone;
 	} tones[] = {
-		{"done", TONE_GOOD},	  {"accepted", TONE_BUSY},   {"running", TONE_BUSY}, {"arming", TONE_BUSY},
-		{"captured", TONE_BUSY},  {"delivering", TONE_BUSY}, {"failed", TONE_BAD},   {"rejected", TONE_BAD},
-		{"no answer", TONE_BAD},  {"away", TONE_BAD},	     {"up", TONE_GOOD},	     {"down", TONE_BAD},
-		{"suppressed", TONE_BAD},
+		{"done", TONE_GOOD},	  {"accepted", TONE_BUSY},   {"running", TONE_BUSY},  {"arming", TONE_BUSY},
+		{"captured", TONE_BUSY},  {"delivering", TONE_BUSY}, {"failed", TONE_BAD},    {"rejected", TONE_BAD},
+		{"no answer", TONE_BAD},  {"away", TONE_BAD},	     {"up", TONE_GOOD},	      {"down", TONE_BAD},
+		{"suppressed", TONE_BAD}, {"deaf", TONE_BAD},	     {"stopped", TONE_FAINT},
 	};
 
 	for (size_t i = 0; i < sizeof(tones) / sizeof(*tones); i++)
@@ -93,9 +101,5 @@ void terminal_note(const struct terminal *terminal, const char *fmt, ...)
 
 size_t terminal_width(void)
 {
-	struct winsize size;
-
-	if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
-		return size.ws_col;
-	return WIDTH_DEFAULT;
+	return width_of(STDERR_FILENO);
 }

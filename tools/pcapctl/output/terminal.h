@@ -15,6 +15,7 @@ struct terminal {
 	bool colors;   /* results have colours */
 	bool progress; /* a progress line can be shown on stderr */
 	FILE *results; /* stdout, or stderr if the packets go to stdout */
+	size_t width;  /* of the terminal that shows them, in columns; 0: none does */
 };
 
 /* NO_COLOR, TERM and whether stdout and stderr are terminals decide. `packets_to_stdout`: results go to stderr. */
