@@ -22,14 +22,15 @@ PORT, PROMETHEUS_PORT, TOKEN, NAME = 7227, 9090, "0123456789abcdef0123", "localh
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    """A daemon with Redis, a recorder, and TCP with TLS."""
+    """A daemon with Redis, a stream, a recorder, and TCP with TLS."""
     directory = tmp_path_factory.mktemp("metrics")
     token, cert, key = directory / "token", directory / "cert.pem", directory / "key.pem"
     token.write_text(TOKEN)
     token.chmod(0o600)
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", f"/CN={NAME}",
                     "-addext", f"subjectAltName=DNS:{NAME}", "-keyout", key, "-out", cert], check=True, capture_output=True, timeout=seconds(60))
-    config = {"history": {"interfaces": ["eth0", "eht0"], "memory": "32MiB"},
+    config = {"redis": {"stream": "{capture}:stream"},
+              "history": {"interfaces": ["eth0", "eht0"], "memory": "32MiB"},
               "api": {"listen": f"127.0.0.1:{PORT}", "token_file": str(token), "cert_file": str(cert), "key_file": str(key)}}
     with World(directory, config) as world:
         world.token, world.cert = token, cert
@@ -49,7 +50,7 @@ def test_manual_lists_every_metric(world):
 
 
 def test_curl_reads_metrics_and_health(world):
-    text = example("curl -s --unix-socket").replace("/run/pcapdaemon/control.sock", world.config["api"]["socket"])
+    text = example("localhost/metrics\ncurl").replace("/run/pcapdaemon/control.sock", world.config["api"]["socket"])
     result = subprocess.run(["bash", "-euxc", text], capture_output=True, text=True, timeout=seconds(30))
     assert result.returncode == 0 and "pcapdaemon_recorder_up" in result.stdout and '"status"' in result.stdout.splitlines()[-1], result
 
