@@ -235,6 +235,7 @@ void config_free(struct config *config)
 			clear_items(config, &config_sections[i]);
 	}
 	config_keyring_free(config->requests.keyring);
+	config_keyring_free(config->api.alert_tokens);
 	free(config->unread);
 	clear_keys(NULL, config);
 	free(config);

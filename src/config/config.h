@@ -141,8 +141,9 @@ struct config {
 	} memory;
 	struct {
 		char *socket, *group, *listen; /* "": none */
-		char *token, *token_file, *cert_file, *key_file;
-		bool configured; /* the socket was given: failing to open it is an error */
+		char *token, *token_file, *cert_file, *key_file, *alert_tokens_file;
+		struct config_keyring *alert_tokens; /* NULL: none */
+		bool configured;		     /* the socket was given: failing to open it is an error */
 		struct config_requests requests;
 	} api;
 	struct config_requests requests;

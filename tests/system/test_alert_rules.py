@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Alerts of other programs become captures by rules: webhooks on the control API, the rules' files and limits."""
 
+import http.client
 import json
 import os
 import socket
@@ -326,3 +327,32 @@ def test_an_input_that_cannot_be_opened_is_named(make_world, tmp_path):
         world.daemon.launch()
         world.daemon.wait_text("input.name", fault)
         assert world.daemon.wait_exit() != 0
+
+
+def test_an_alert_token_opens_alerts_and_nothing_else(rules_world, tmp_path):
+    """Over TCP; the file is followed when it changes, and the kind of body is the format's."""
+    tokens, token = tmp_path / "tokens", tmp_path / "token"
+    for path, text in ((tokens, "# sources\nids:0123456789abcdef\n"), (token, "f" * 16)):
+        path.write_text(text)
+        path.chmod(0o600)
+    world = rules_world(IN_ALL_WAYS, {"api": {"listen": "127.0.0.1:7227", "token_file": str(token), "alert_tokens_file": str(tokens)}})
+
+    def ask(secret, method, path, body=None, kind="application/json"):
+        connection = http.client.HTTPConnection("127.0.0.1", 7227, timeout=30)
+        world.host.call(connection.connect)
+        connection.request(method, path, body, {"Authorization": f"Bearer {secret}", "Content-Type": kind})
+        answer = connection.getresponse()
+        answer.read()
+        connection.close()
+        return answer.status
+
+    alert_of = "event_type=alert flow_id=1"
+    assert ask("0123456789abcdef", "POST", "/v1/alerts/kv", alert_of, "text/plain") == 200
+    assert ask("f" * 16, "POST", "/v1/alerts/kv", alert_of, "text/plain") == 200
+    assert rule(world, "ids")["matches"] == 2
+    assert ask("0123456789abcdef", "GET", "/v1/captures") == 403
+    assert ask("0123456789abcdef", "POST", "/v1/captures", json.dumps(world.fields(timeout=1))) == 403
+    assert ask("0123456789abcdee", "POST", "/v1/alerts/kv", alert_of) == 401
+    tokens.write_text("ids:fedcba9876543210\n")
+    until(lambda: ask("fedcba9876543210", "POST", "/v1/alerts/kv", alert_of, "text/plain") == 200)
+    assert ask("0123456789abcdef", "POST", "/v1/alerts/kv", alert_of, "text/plain") == 401
