@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import socket
+import subprocess
 
 import pytest
 
@@ -170,7 +171,9 @@ def test_the_daemon_does_not_start_with_faulty_rules(make_world, tmp_path):
     world = make_world({"rules": {"files": f"{tmp_path}/*.toml"}}, start=False)
     world.daemon.launch()
     world.daemon.wait_text("bad.toml:1:1: name: is missing")
-    assert world.daemon.wait_exit() != 0
+    assert world.daemon.wait_exit() == 2
+    checked = subprocess.run([*world.daemon.command(), "-check"], capture_output=True, text=True, timeout=60)
+    assert checked.returncode == 2 and "bad.toml:1:1: match: is missing" in checked.stderr
 
 
 TRAP = """router1
