@@ -291,7 +291,7 @@ static void on_reply_looked_up(void *ctx, int code, const char *json, size_t siz
 
 static bool must_look_up(const struct jobs *jobs, const struct request *request)
 {
-	return jobs->options.reply_store && request->id_given && !request->live &&
+	return jobs->options.reply_store && request->id_given && !request->live && !request->stop &&
 	       !reply_cache_knows(jobs->reply_cache, request->id);
 }
 

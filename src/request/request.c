@@ -167,7 +167,7 @@ static json_t *load_json(const char *bytes, size_t size, struct request_refusal 
 
 /* --- the request --- */
 
-static int make_id(char id[static REQUEST_ID_SIZE])
+int request_make_id(char id[static REQUEST_ID_SIZE])
 {
 	uint64_t random;
 
@@ -294,7 +294,7 @@ static int complete(struct request *request, json_t *message, const struct confi
 	request->packets_given = json_integer_value(json_object_get(message, "packets")) > 0;
 	request->bytes_given = json_integer_value(json_object_get(message, "bytes")) > 0;
 	resolve_times(request, config);
-	if (!request->id_given && make_id(request->id) < 0)
+	if (!request->id_given && request_make_id(request->id) < 0)
 		return request_refuse(refusal, "id",
 				      "is missing, and the kernel returned no random number to generate one");
 	json_object_del(message, SIGNATURE_FIELD);
