@@ -9,6 +9,7 @@
 #include "base/clock.h"
 
 #define ANY_INTERFACE "any"
+#define ANY_NODE "any" /* every node: only the configuration may say so, never an alert */
 
 void alert_rule_free(struct alert_rule *rule)
 {
@@ -83,16 +84,21 @@ static int set_integer(json_t *object, const char *name, const char *text)
 	return json_object_set_new(object, name, number) < 0 ? -ENOMEM : 0;
 }
 
-/* The host's name as it is, without its domain, or by the configuration. */
-static bool is_this_node(const struct alert_context *context, const char *host)
+/* By the configuration; else this one if it has that name, in full or without its domain; else a node that is called
+ * like the host. */
+static const char *node_of(const struct alert_context *context, const char *host)
 {
 	const size_t short_size = strcspn(context->node, ".");
 	const char *mapped = context->find_node ? context->find_node(context->ctx, host) : NULL;
 
 	if (mapped)
-		return strcmp(mapped, context->node) == 0;
-	return strcmp(host, context->node) == 0 ||
-	       (strlen(host) == short_size && strncmp(host, context->node, short_size) == 0);
+		return mapped;
+	return strlen(host) == short_size && strncmp(host, context->node, short_size) == 0 ? context->node : host;
+}
+
+static bool is_for_this_node(const struct alert_context *context, const json_t *request)
+{
+	return strcmp(json_string_value(json_object_get(request, "node")), context->node) == 0;
 }
 
 static int add_node(const struct alert_rule *rule, const json_t *alert, const struct alert_context *context,
@@ -105,27 +111,25 @@ static int add_node(const struct alert_rule *rule, const json_t *alert, const st
 
 		if (r < 0)
 			return r;
-		if (rule->publish) {
-			const char *mapped =
-				context->find_node ? context->find_node(context->ctx, buffer_text(text)) : NULL;
-
-			node = mapped ? mapped : buffer_text(text);
-		} else if (!is_this_node(context, buffer_text(text))) {
+		if (strcmp(buffer_text(text), ANY_NODE) == 0)
+			return error_set(why, -EINVAL, "%s is no host", ANY_NODE);
+		node = node_of(context, buffer_text(text));
+		if (!rule->publish && strcmp(node, context->node) != 0)
 			return error_set(why, -EINVAL, "the alert is about %.64s, and this node is %.64s",
 					 buffer_text(text), context->node);
-		}
 	}
 	return set_string(request, "node", node);
 }
 
-static int add_interface(const struct alert_rule *rule, const struct alert_template *template, const json_t *alert,
-			 const struct alert_context *context, json_t *list, struct buffer *text, struct error *why)
+static int add_interface(const struct alert_template *template, const json_t *alert,
+			 const struct alert_context *context, const json_t *request, json_t *list, struct buffer *text,
+			 struct error *why)
 {
 	const int r = fill(template, alert, text, why);
 
 	if (r < 0)
 		return r;
-	if (!rule->publish && strcmp(buffer_text(text), ANY_INTERFACE) != 0 &&
+	if (is_for_this_node(context, request) && strcmp(buffer_text(text), ANY_INTERFACE) != 0 &&
 	    !context->has_interface(context->ctx, buffer_text(text)))
 		return error_set(why, -EINVAL, "this node has no interface %.64s", buffer_text(text));
 	return json_array_append_new(list, json_string(buffer_text(text))) < 0 ? -ENOMEM : 0;
@@ -152,7 +156,7 @@ static int add_interfaces(const struct alert_rule *rule, const json_t *alert, co
 	if (!rule->interface_count)
 		r = add_any(rule, request);
 	for (size_t i = 0; r == 0 && i < rule->interface_count; i++)
-		r = add_interface(rule, rule->interfaces[i], alert, context, list, text, why);
+		r = add_interface(rule->interfaces[i], alert, context, request, list, text, why);
 	if (r == 0 && rule->interface_count && json_object_set(request, "interface", list) < 0)
 		r = -ENOMEM;
 	json_decref(list);

@@ -43,21 +43,22 @@ void route_alert(void *ctx, struct http_request *request)
 		return;
 	}
 	api_answer_json(request, 200,
-			json_pack("{sI sI sI sI sI sI}", "alerts", (json_int_t)outcome.alerts, "matched",
-				  (json_int_t)outcome.matched, "started", (json_int_t)outcome.started, "stopped",
-				  (json_int_t)outcome.stopped, "suppressed", (json_int_t)outcome.suppressed, "dry_run",
-				  (json_int_t)outcome.dry));
+			json_pack("{sI sI sI sI sI sI sI}", "alerts", (json_int_t)outcome.alerts, "matched",
+				  (json_int_t)outcome.matched, "started", (json_int_t)outcome.started, "published",
+				  (json_int_t)outcome.published, "stopped", (json_int_t)outcome.stopped, "suppressed",
+				  (json_int_t)outcome.suppressed, "dry_run", (json_int_t)outcome.dry));
 }
 
 static void add_rule(void *ctx, const struct alert_rule_status *status)
 {
 	char time[CLOCK_TEXT_SIZE];
 
-	json_array_append_new(ctx, json_pack("{ss ss* sI sI sI sI sI ss* sb}", "name", status->name, "input",
+	json_array_append_new(ctx, json_pack("{ss ss* sI sI sI sI sI sI ss* sb}", "name", status->name, "input",
 					     status->input, "matches", (json_int_t)status->matches, "started",
-					     (json_int_t)status->started, "suppressed", (json_int_t)status->suppressed,
-					     "failed", (json_int_t)status->failed, "running",
-					     (json_int_t)status->running, "last_match",
+					     (json_int_t)status->started, "published", (json_int_t)status->published,
+					     "suppressed", (json_int_t)status->suppressed, "failed",
+					     (json_int_t)status->failed, "running", (json_int_t)status->running,
+					     "last_match",
 					     status->last_match_ns ? clock_format(status->last_match_ns, time) : NULL,
 					     "dry_run", status->dry_run));
 }
@@ -72,8 +73,9 @@ void route_rules(void *ctx, struct http_request *request)
 	alert_runner_visit(api->options.alerts, add_rule, rules);
 	const struct alert_counts counts = alert_runner_counts(api->options.alerts);
 	api_answer_json(request, 200,
-			json_pack("{so s{sI sI sI sI sI sI}}", "rules", rules, "since_start", "alerts",
+			json_pack("{so s{sI sI sI sI sI sI sI}}", "rules", rules, "since_start", "alerts",
 				  (json_int_t)counts.alerts, "unreadable", (json_int_t)counts.unreadable, "matched",
-				  (json_int_t)counts.matched, "started", (json_int_t)counts.started, "stopped",
-				  (json_int_t)counts.stopped, "suppressed", (json_int_t)counts.suppressed));
+				  (json_int_t)counts.matched, "started", (json_int_t)counts.started, "published",
+				  (json_int_t)counts.published, "stopped", (json_int_t)counts.stopped, "suppressed",
+				  (json_int_t)counts.suppressed));
 }

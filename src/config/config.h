@@ -33,6 +33,7 @@ struct config_interface {
 };
 
 #define CONFIG_INPUTS_MAX 32
+#define CONFIG_HOSTS_MAX 4096
 
 /* Where alerts come from. */
 struct config_input {
@@ -148,7 +149,10 @@ struct config {
 	} api;
 	struct config_requests requests;
 	struct {
-		char *files; /* a pattern; "": none */
+		char *files;		     /* a pattern; "": none */
+		char *sign_key;		     /* "": none */
+		struct config_strings hosts;	/* "HOST=NODE" */
+		struct config_keyring *keyring; /* of sign_key; the first key signs; NULL: none */
 	} rules;
 	struct config_input *inputs;
 	size_t input_count;

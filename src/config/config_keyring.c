@@ -181,6 +181,12 @@ const struct config_key *config_keyring_find(struct config_keyring *keyring, con
 	return NULL;
 }
 
+const struct config_key *config_keyring_first(struct config_keyring *keyring)
+{
+	look_at_file(keyring);
+	return &keyring->set->keys[0]; /* config_keys_read() found one at least */
+}
+
 static bool is_secret(const struct config_key *key, const char *secret, size_t size)
 {
 	const size_t own_size = strlen(key->secret);

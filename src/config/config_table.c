@@ -384,8 +384,12 @@ const struct config_row config_rows[] = {
 
 	{"rules", "files", NULL, "PATTERN", CONFIG_STRING, .fallback = "", FIELD(rules.files),
 	 .help = "files with alert rules, as in /etc/pcapdaemon/rules.d/*.toml, in the order of their names; read "
-		 "again "
-		 "when they change"},
+		 "again when they change"},
+	{"rules", "hosts", NULL, "PAIRS", CONFIG_STRINGS, 0, CONFIG_HOSTS_MAX, .fallback = "", FIELD(rules.hosts),
+	 .validate = config_rule_host_pair, .example = "[\"10.0.0.7=edge7\"]",
+	 .help = "HOST=NODE: the node that a host is whose name in alerts is another one"},
+	{"rules", "sign_key", NULL, "FILE", CONFIG_FILE, .fallback = "", FIELD(rules.sign_key),
+	 .help = "file with the key (NAME:SECRET) that signs what rules publish for other nodes; the first one counts"},
 
 	{"input", "format", NULL, "FORMAT", CONFIG_CHOICE, .choices = alert_formats, .fallback = "json",
 	 INPUT_FIELD(format), .help = "how its alerts are written"},

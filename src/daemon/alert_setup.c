@@ -3,6 +3,7 @@
 #include "daemon/alert_setup.h"
 
 #include <errno.h>
+#include <hiredis/hiredis.h>
 #include <string.h>
 
 #include "alert/alert_format.h"
@@ -10,6 +11,7 @@
 #include "base/network_interface.h"
 #include "config/config.h"
 #include "job/alert_runner.h"
+#include "redis/commands/redis_commands.h"
 #include "trigger/datagram_input.h"
 #include "trigger/line_input.h"
 #include "trigger/redis_pubsub.h"
@@ -34,20 +36,74 @@ static bool has_interface(void *ctx, const char *name)
 	return network_interface_find(name, &interface) == 0;
 }
 
+/* --- publishing --- */
+
+static void warn_of_loss(struct alert_setup *setup, const char *error)
+{
+	uint64_t suppressed;
+
+	if (log_rate_allow(&setup->lost_rate, &suppressed))
+		log_warning("publish-failed", log_str("channel", setup->config->redis.channel), log_str("error", error),
+			    log_uint("suppressed", suppressed));
+}
+
+/* A Cluster's server counts its own subscribers only. */
+static void on_published(void *ctx, const struct redis_result *result)
+{
+	struct alert_setup *setup = ctx;
+	const struct config *config = setup->config;
+	const bool one_server = !config->redis.cluster && !config->redis.nodes.count;
+
+	if (result->code < 0 && result->code != -ECANCELED)
+		warn_of_loss(setup, result->error);
+	else if (result->code == 0 && one_server && result->reply->type == REDIS_REPLY_INTEGER &&
+		 !result->reply->integer)
+		warn_of_loss(setup, "no node is subscribed");
+}
+
+/* Not idempotent: a signature is good for once, so a repetition would be refused as a replay. */
+static int publish(void *ctx, const char *text, size_t size, struct error *err)
+{
+	struct alert_setup *setup = ctx;
+	const char *const argv[] = {"PUBLISH", setup->config->redis.channel, text};
+	const size_t sizes[] = {strlen("PUBLISH"), strlen(argv[1]), size};
+	const struct redis_command command = {.argc = 3, .argv = argv, .argvlen = sizes, .key = 3};
+
+	if (!setup->publisher)
+		return error_set(err, -ENOTCONN, "publish needs Redis: [redis] listen is false");
+	const int r = redis_commands_send(setup->publisher, &command, on_published, setup);
+	return r < 0 ? error_set(err, r, "publish: %s", strerror(-r)) : 0;
+}
+
+static int start_publisher(struct alert_setup *setup, struct event_base *loop, const struct redis_options *redis,
+			   struct error *err)
+{
+	if (!setup->config->redis.listen || !*setup->config->rules.files)
+		return 0;
+	setup->publisher = redis_commands_new(loop, "rules", redis, 0);
+	return setup->publisher ? 0 : error_set(err, -ENOMEM, "out of memory");
+}
+
+/* --- rules --- */
+
 int alert_setup_init(struct alert_setup *setup, struct event_base *loop, const struct config *config, struct jobs *jobs,
 		     struct error *err)
 {
-	*setup = (struct alert_setup){0};
+	*setup = (struct alert_setup){.config = config, .lost_rate.burst = 1};
 	setup->runner = alert_runner_new(
 		&(struct alert_runner_options){
 			.loop = loop,
 			.config = config,
 			.jobs = jobs,
 			.has_interface = has_interface,
+			.publish = publish,
+			.ctx = setup,
 		},
 		err);
 	return setup->runner ? 0 : -EINVAL;
 }
+
+/* --- inputs --- */
 
 /* What is wrong with a message is counted and logged by the runner. */
 static void on_message(void *ctx, const struct trigger_message *message)
@@ -135,8 +191,10 @@ static int start_input(struct alert_input *input, struct event_base *loop, const
 int alert_setup_start(struct alert_setup *setup, struct event_base *loop, const struct config *config,
 		      const struct redis_options *redis, struct error *err)
 {
-	int r = 0;
+	int r = start_publisher(setup, loop, redis, err);
 
+	if (r < 0)
+		return r;
 	setup->inputs = calloc(config->input_count + 1, sizeof(*setup->inputs));
 	if (!setup->inputs)
 		return error_set(err, -ENOMEM, "out of memory");
@@ -169,5 +227,6 @@ void alert_setup_deinit(struct alert_setup *setup)
 {
 	alert_setup_stop(setup);
 	free(take(setup->inputs));
+	redis_commands_free(take(setup->publisher));
 	alert_runner_free(take(setup->runner));
 }

@@ -9,6 +9,7 @@
 #include <event2/event.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/queue.h>
 
 #include "alert/alert_rule_files.h"
@@ -17,7 +18,10 @@
 #include "base/lru_table.h"
 #include "base/offload.h"
 #include "config/config.h"
+#include "config/config_keyring.h"
 #include "job/jobs.h"
+#include "request/request.h"
+#include "request/signature.h"
 
 #define LOOK_S 2 /* how often the files are looked at */
 #define NS_PER_HOUR (3600 * NS_PER_S)
@@ -25,7 +29,7 @@
 
 /* What a rule did, by its place in the set. */
 struct rule_state {
-	uint64_t matches, started, suppressed, failed, last_match_ns;
+	uint64_t matches, started, published, suppressed, failed, last_match_ns;
 	uint64_t hour_ns; /* boot time at which the hour that is counted began */
 	int64_t in_hour;
 };
@@ -217,8 +221,66 @@ static bool submit(struct alert_runner *runner, const struct alert_rule *rule, c
 	return true;
 }
 
-static void start(struct alert_runner *runner, const struct alert_rule *rule, struct rule_state *state,
-		  const json_t *request, struct alert_outcome *outcome)
+static void log_failure(struct alert_runner *runner, const struct alert_rule *rule, const char *reason)
+{
+	uint64_t suppressed;
+
+	if (log_rate_allow(&runner->failed_rate, &suppressed))
+		log_warning("alert-failed", log_str("rule", rule->name), log_str("error", reason),
+			    log_uint("suppressed", suppressed));
+}
+
+static bool is_for_others(const struct alert_runner *runner, const struct alert_rule *rule, const json_t *request)
+{
+	return rule->publish &&
+	       strcmp(json_string_value(json_object_get(request, "node")), runner->options.config->general.node) != 0;
+}
+
+/* Names and signs it, so that the other node's events can be found, and it can tell a repetition. */
+static int seal(const struct alert_runner *runner, json_t *request, struct error *err)
+{
+	const struct config *config = runner->options.config;
+	char id[REQUEST_ID_SIZE];
+
+	if (request_make_id(id) < 0 || json_object_set_new(request, "id", json_string(id)) < 0)
+		return error_set(err, -ENOMEM, "out of memory");
+	return config->rules.keyring ? signature_sign(request, config_keyring_first(config->rules.keyring), err) : 0;
+}
+
+static int send_request(const struct alert_runner *runner, json_t *request, struct error *err)
+{
+	int r = seal(runner, request, err);
+	cleanup(cleanup_free) char *text = r == 0 ? json_dumps(request, JSON_COMPACT) : NULL;
+
+	if (r < 0)
+		return r;
+	if (!text)
+		return error_set(err, -ENOMEM, "out of memory");
+	if (strlen(text) > REQUEST_SIZE_MAX)
+		return error_set(err, -E2BIG, "the request is %zu bytes; the limit is %d", strlen(text),
+				 REQUEST_SIZE_MAX);
+	return runner->options.publish(runner->options.ctx, text, strlen(text), err);
+}
+
+static void publish(struct alert_runner *runner, const struct alert_rule *rule, struct rule_state *state,
+		    json_t *request, struct alert_outcome *outcome)
+{
+	struct error err;
+
+	if (send_request(runner, request, &err) < 0) {
+		state->failed++;
+		log_failure(runner, rule, err.text);
+		return;
+	}
+	state->published++;
+	outcome->published++;
+	log_info("request-published", log_str("request", json_string_value(json_object_get(request, "id"))),
+		 log_str("rule", rule->name), log_str("node", json_string_value(json_object_get(request, "node"))),
+		 log_bool("stop", json_object_get(request, "stop")));
+}
+
+static void start(struct alert_runner *runner, const struct alert_rule *rule, struct rule_state *state, json_t *request,
+		  struct alert_outcome *outcome)
 {
 	const uint64_t now_ns = clock_boottime_ns();
 	const char *dedupe = json_string_value(json_object_get(request, "dedupe"));
@@ -233,18 +295,24 @@ static void start(struct alert_runner *runner, const struct alert_rule *rule, st
 	}
 	begin_cooldown(runner, rule, key, now_ns);
 	state->in_hour++;
+	if (is_for_others(runner, rule, request)) {
+		publish(runner, rule, state, request, outcome);
+		return;
+	}
 	state->started++;
 	outcome->started++;
 	if (!submit(runner, rule, request, dedupe))
-		log_error("alert-failed", log_str("rule", rule->name), log_str("error", "out of memory"));
+		log_failure(runner, rule, "out of memory");
 }
 
-static void stop(struct alert_runner *runner, const struct alert_rule *rule, const json_t *request,
+static void stop(struct alert_runner *runner, const struct alert_rule *rule, struct rule_state *state, json_t *request,
 		 struct alert_outcome *outcome)
 {
 	const struct run *run = find_run(runner, rule->name, json_string_value(json_object_get(request, "dedupe")));
 
-	if (run && *run->id && jobs_stop(runner->options.jobs, run->id) > 0)
+	if (is_for_others(runner, rule, request))
+		publish(runner, rule, state, request, outcome);
+	else if (run && *run->id && jobs_stop(runner->options.jobs, run->id) > 0)
 		outcome->stopped++;
 }
 
@@ -254,15 +322,6 @@ static void run_dry(const struct alert_rule *rule, const json_t *request, struct
 
 	outcome->dry++;
 	log_notice("alert-dry-run", log_str("rule", rule->name), log_str("request", text));
-}
-
-static void log_failure(struct alert_runner *runner, const struct alert_rule *rule, const char *reason)
-{
-	uint64_t suppressed;
-
-	if (log_rate_allow(&runner->failed_rate, &suppressed))
-		log_warning("alert-failed", log_str("rule", rule->name), log_str("error", reason),
-			    log_uint("suppressed", suppressed));
 }
 
 /* The first rule that matches is the last one that is asked. */
@@ -287,7 +346,7 @@ static void take_alert(struct alert_runner *runner, const struct alert_context *
 		} else if (rule->dry_run) {
 			run_dry(rule, request, outcome);
 		} else if (verdict == ALERT_STOP) {
-			stop(runner, rule, request, outcome);
+			stop(runner, rule, state, request, outcome);
 		} else {
 			start(runner, rule, state, request, outcome);
 		}
@@ -301,8 +360,29 @@ static void add_counts(struct alert_counts *counts, const struct alert_outcome *
 	counts->alerts += outcome->alerts;
 	counts->matched += outcome->matched;
 	counts->started += outcome->started;
+	counts->published += outcome->published;
 	counts->stopped += outcome->stopped;
 	counts->suppressed += outcome->suppressed;
+}
+
+/* "HOST=NODE" of the configuration. Host names have no case. */
+static const char *find_node(void *ctx, const char *host)
+{
+	const struct alert_runner *runner = ctx;
+	const struct config_strings *hosts = &runner->options.config->rules.hosts;
+	const size_t size = strlen(host);
+
+	for (size_t i = 0; i < hosts->count; i++)
+		if (strncasecmp(hosts->items[i], host, size) == 0 && hosts->items[i][size] == '=')
+			return hosts->items[i] + size + 1;
+	return NULL;
+}
+
+static bool has_interface(void *ctx, const char *name)
+{
+	const struct alert_runner *runner = ctx;
+
+	return runner->options.has_interface(runner->options.ctx, name);
 }
 
 int alert_runner_take(struct alert_runner *runner, const char *input, enum alert_format format, const char *bytes,
@@ -310,8 +390,9 @@ int alert_runner_take(struct alert_runner *runner, const char *input, enum alert
 {
 	const struct alert_context context = {
 		.node = runner->options.config->general.node,
-		.has_interface = runner->options.has_interface,
-		.ctx = runner->options.ctx,
+		.find_node = find_node,
+		.has_interface = has_interface,
+		.ctx = runner,
 		.input = input,
 		.format = alert_format_name(format),
 		.arrived_ns = clock_realtime_ns(),
@@ -500,6 +581,7 @@ void alert_runner_visit(const struct alert_runner *runner, alert_rule_visitor vi
 			.input = rule->input,
 			.matches = state->matches,
 			.started = state->started,
+			.published = state->published,
 			.suppressed = state->suppressed,
 			.failed = state->failed,
 			.last_match_ns = state->last_match_ns,

@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 from lib import pcapctl
-from lib.events import Request
+from lib.events import Request, new_id
 from lib.history import recorder
 from lib.waiting import until
 
@@ -359,3 +359,65 @@ def test_an_alert_token_opens_alerts_and_nothing_else(rules_world, tmp_path):
     tokens.write_text("ids:fedcba9876543210\n")
     until(lambda: ask("fedcba9876543210", "POST", "/v1/alerts/kv", alert_of, "text/plain") == 200)
     assert ask("0123456789abcdef", "POST", "/v1/alerts/kv", alert_of, "text/plain") == 401
+
+
+PUBLISHED = """
+[[rule]]
+name = "latency"
+match = { status = "firing" }
+node = "{labels.instance:host}"
+interface = ["eth0"]
+duration = 600
+dedupe = "{fingerprint}"
+stop_on = "resolved"
+publish = true
+"""
+
+
+def test_a_rules_host_asks_other_nodes_and_stops_their_captures(make_fleet, tmp_path):
+    """Signed with its key; the node that the alert is about is looked up; nothing runs where the rule is."""
+    (tmp_path / "rules.toml").write_text(PUBLISHED)
+    (tmp_path / "key").write_text("rules:0123456789abcdef0123456789abcdef\n")
+    os.chmod(tmp_path / "key", 0o600)
+    central = {"rules": {"files": f"{tmp_path}/rules.toml", "hosts": ["10.0.0.7=edge"], "sign_key": f"{tmp_path}/key"},
+               "input": [{"format": "alertmanager", "from": "redis-channel", "name": "alerts"}]}
+    signed = {"requests": {"keys_file": f"{tmp_path}/key", "interfaces": ["eth0"]}}
+    fleet = make_fleet(["central", "edge"], config={"central": {**central, **signed}, "edge": signed})
+    fleet.daemons["central"].wait_log("subscribed", channel="alerts")
+    events, since = fleet.events, fleet.events.mark()
+    alerts = {"alerts": [{"status": "firing", "fingerprint": "f1", "labels": {"instance": "10.0.0.7:9100"}}]}
+    with fleet.bus.client() as client:
+        client.publish("alerts", json.dumps(alerts))
+        accepted = events.wait(lambda event: event["event"] == "accepted", since=since)
+        assert (accepted["node"], accepted["key"]) == ("edge", "rules"), accepted
+        line = fleet.daemons["central"].wait_log("request-published", rule="latency", node="edge")
+        assert line.fields["request"] == accepted["id"]
+        stop = {"stop": True, "node": "edge", "dedupe": "f1", "id": new_id("stop")}
+        client.publish("capture", json.dumps(stop))
+        refused = events.wait(lambda event: event.get("id") == stop["id"], since=since)
+        assert (refused["event"], refused["field"]) == ("rejected", "sig"), refused
+        alerts["alerts"][0]["status"] = "resolved"
+        client.publish("alerts", json.dumps(alerts))
+        answer = events.wait(lambda event: event.get("reason") == "stop", since=since)
+        assert (answer["event"], answer["node"], answer["count"]) == ("done", "edge", 1) and "capture" not in answer, answer
+        done = events.wait(lambda event: event["event"] == "done" and event.get("capture"), since=since)
+        assert done["id"] == accepted["id"] and done["reason"] == "empty", done
+        client.publish("alerts", json.dumps(alerts))
+        events.wait_count(lambda event: event.get("reason") == "stop", 2, 15, since)
+        assert "count" not in events.all(lambda event: event.get("reason") == "stop", since)[1]
+    assert {event["node"] for event in events.all(lambda event: event["event"] != "warning", since)} == {"edge"}
+
+
+def test_a_stop_ends_what_runs_with_its_key(rules_world):
+    """Also without rules: it is a request like any other, over the control API, too."""
+    world = rules_world(PUBLISHED, {"redis": {"listen": True}})
+    requests = [world.request(interface=["eth0"], duration=600, dedupe=key) for key in ("a", "a", "b")]
+    for request in requests:
+        request.wait("accepted")
+    answer = world.api.call("POST", "/v1/captures?wait=1", body={"stop": True, "node": "test-node", "dedupe": "a"}).expect(200).json
+    assert [(event["event"], event["reason"], event["count"]) for event in answer["events"]] == [("done", "stop", 2)], answer
+    for request in requests[:2]:
+        assert request.done()["reason"] == "empty"
+    assert world.api.get("/v1/captures").json["captures"][0]["state"] == "running"
+    assert "cannot be combined with stop" in world.api.call("POST", "/v1/captures", body={
+        "stop": True, "node": "test-node", "dedupe": "a", "bpf": "tcp"}).expect(400).error

@@ -154,6 +154,21 @@ static void test_a_resolved_alert_stops_what_the_firing_one_began(void **state)
 	      ALERT_NO_MATCH, "labels.alertname is \"Disk\"");
 }
 
+/* An alert that could name every node would widen the request. Interfaces are checked where they are known. */
+static void test_a_rule_that_publishes_names_one_node(void **state)
+{
+	static const char rule[] = "[[rule]]\nname = \"a\"\nmatch = { x = 1 }\nnode = \"{h}\"\ninterface = "
+				   "[\"{i}\"]\npublish = true\n";
+
+	(void)state;
+	check(rule, "{\"x\":1,\"h\":\"any\",\"i\":\"eth0\"}", ALERT_NO_MATCH, "any is no host");
+	check(rule, "{\"x\":1,\"h\":\"edge7\",\"i\":\"eth9\"}", ALERT_START,
+	      "{\"interface\":[\"eth9\"],\"node\":\"edge7\"}");
+	check(rule, "{\"x\":1,\"h\":\"edge1\",\"i\":\"eth9\"}", ALERT_NO_MATCH, "this node has no interface eth9");
+	check(rule, "{\"x\":1,\"h\":\"10.9.9.9:80\",\"i\":\"eth0\"}", ALERT_START,
+	      "{\"interface\":[\"eth0\"],\"node\":\"edge1.example\"}");
+}
+
 static void test_faults_name_line_and_key(void **state)
 {
 	static const struct {
@@ -174,6 +189,8 @@ static void test_faults_name_line_and_key(void **state)
 		{"[[rule]]\nname = \"a\"\nmatch = { x = 1 }\nmax_running = 0\n",
 		 "max_running: must be an integer from 1 to 1000000"},
 		{"[[rule]]\nname = \"a\"\nmatch = { x = 1 }\npublish = true\n", "publish: needs a node"},
+		{"[[rule]]\nname = \"a\"\nmatch = { x = 1 }\nnode = \"{h}\"\nmax_running = 1\npublish = true\n",
+		 "max_running: cannot be counted with publish"},
 		{"[[rule]]\nname = \"a\"\nmatch = { x = 1 }\nstop_on = \"resolved\"\n",
 		 "stop_on: needs dedupe, which says what it stops"},
 		{"[[rule]]\nname = \"a\"\nmatch = { x = 1 }\nalias = [\"m\"]\ninterface = [\"eth0\"]\n",
@@ -224,6 +241,7 @@ int main(void)
 		cmocka_unit_test(test_the_reason_names_what_did_not_match),
 		cmocka_unit_test(test_a_host_is_this_node_by_name_short_name_or_configuration),
 		cmocka_unit_test(test_a_resolved_alert_stops_what_the_firing_one_began),
+		cmocka_unit_test(test_a_rule_that_publishes_names_one_node),
 		cmocka_unit_test(test_faults_name_line_and_key),
 		cmocka_unit_test(test_documents_add_up_and_a_faulty_one_adds_nothing),
 	};

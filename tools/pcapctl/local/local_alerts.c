@@ -37,9 +37,10 @@ static void print_outcome(const struct command_context *context, const json_t *a
 {
 	terminal_note(context->terminal,
 		      "%" PRIu64 " of %" PRIu64 " alerts matched a rule; captures begun: %" PRIu64 ", ended: %" PRIu64
-		      "; suppressed: %" PRIu64,
+		      "; published: %" PRIu64 "; suppressed: %" PRIu64,
 		      json_number(answer, "matched"), json_number(answer, "alerts"), json_number(answer, "started"),
-		      json_number(answer, "stopped"), json_number(answer, "suppressed"));
+		      json_number(answer, "stopped"), json_number(answer, "published"),
+		      json_number(answer, "suppressed"));
 }
 
 enum exit_status local_alert(const struct command_context *context)
@@ -75,8 +76,8 @@ static void add_number(struct table *table, const json_t *rule, const char *key)
 static int print_rules(const struct terminal *terminal, const json_t *rules)
 {
 	static const struct table_column columns[] = {
-		{"RULE", false},   {"INPUT", false},	 {"MATCHES", true}, {"CAPTURES", true},
-		{"RUNNING", true}, {"SUPPRESSED", true}, {"FAILED", true},  {"LAST MATCH", false},
+		{"RULE", false},     {"INPUT", false},	   {"MATCHES", true}, {"CAPTURES", true},    {"RUNNING", true},
+		{"PUBLISHED", true}, {"SUPPRESSED", true}, {"FAILED", true},  {"LAST MATCH", false},
 	};
 	cleanup(cleanup_table) struct table *table = table_new(columns, sizeof(columns) / sizeof(*columns));
 	char time[FORMAT_SIZE];
@@ -92,6 +93,7 @@ static int print_rules(const struct terminal *terminal, const json_t *rules)
 		add_number(table, rule, "matches");
 		add_number(table, rule, "started");
 		add_number(table, rule, "running");
+		add_number(table, rule, "published");
 		add_number(table, rule, "suppressed");
 		add_number(table, rule, "failed");
 		table_cell(table, format_time(json_text(rule, "last_match"), time));
