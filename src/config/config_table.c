@@ -35,8 +35,8 @@ static const char *const methods[] = {"PUT", "POST", NULL};
 static const char *const alert_formats[] = {"eve",    "zeek",	   "alertmanager", "grafana", "falco",
 					    "wazuh",  "pagerduty", "opsgenie",	   "elastic", "trap",
 					    "syslog", "kv",	   "json",	   NULL};
-static const char *const input_kinds[] = {"redis-channel", "redis-list",  "redis-stream", "unix-dgram",
-					  "udp",	   "unix-stream", "tcp",	  NULL};
+static const char *const input_kinds[] = {"redis-channel", "redis-list", "redis-stream", "unix-dgram", "udp",
+					  "unix-stream",   "tcp",	 "file",	 NULL};
 static const char *const headers_only[] = {"headers", NULL};
 
 /* Keys of every section that says what a request may ask for; `wide`: the default of what costs or shows more. */
@@ -396,7 +396,8 @@ const struct config_row config_rows[] = {
 	{"input", "from", NULL, "KIND", CONFIG_CHOICE, .choices = input_kinds, .fallback = "redis-channel",
 	 INPUT_FIELD(from), .help = "what they come through"},
 	{"input", "name", NULL, "NAME", CONFIG_STRING, .fallback = "", INPUT_FIELD(name), .required = true,
-	 .example = "\"suricata\"", .help = "the channel or key; a socket's path, or its address (host:port)"},
+	 .example = "\"suricata\"",
+	 .help = "the channel or key; the path of a file or socket, or the socket's address (host:port)"},
 	{"input", "field", NULL, "NAME", CONFIG_STRING, .fallback = "alert", INPUT_FIELD(field),
 	 .help = "redis-stream: the field of an entry that holds the alert"},
 

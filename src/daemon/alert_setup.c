@@ -13,6 +13,7 @@
 #include "job/alert_runner.h"
 #include "redis/commands/redis_commands.h"
 #include "trigger/datagram_input.h"
+#include "trigger/file_input.h"
 #include "trigger/line_input.h"
 #include "trigger/redis_pubsub.h"
 #include "trigger/redis_queue.h"
@@ -26,6 +27,7 @@ struct alert_input {
 	struct redis_queue *queue;
 	struct datagram_input *datagrams;
 	struct line_input *lines;
+	struct file_input *file;
 };
 
 static bool has_interface(void *ctx, const char *name)
@@ -157,6 +159,14 @@ static bool start_lines(struct alert_input *input, struct event_base *loop, cons
 	return input->lines;
 }
 
+static bool start_file(struct alert_input *input, struct event_base *loop, const struct redis_options *redis,
+		       struct trigger_handler handler, struct error *err)
+{
+	(void)redis;
+	input->file = file_input_new(loop, input->config->name, handler, err);
+	return input->file;
+}
+
 /* By the names that the configuration's table has for them. */
 static const struct {
 	const char *from;
@@ -170,6 +180,7 @@ static const struct {
 	{"udp", start_datagrams},
 	{"unix-stream", start_lines},
 	{"tcp", start_lines},
+	{"file", start_file},
 };
 
 static int start_input(struct alert_input *input, struct event_base *loop, const struct redis_options *redis,
@@ -215,6 +226,7 @@ static void stop_input(struct alert_input *input)
 	redis_queue_free(take(input->queue));
 	datagram_input_free(take(input->datagrams));
 	line_input_free(take(input->lines));
+	file_input_free(take(input->file));
 }
 
 void alert_setup_stop(struct alert_setup *setup)

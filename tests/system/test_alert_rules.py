@@ -325,8 +325,9 @@ def test_a_client_with_an_endless_line_is_cut_off(rules_world, tmp_path):
 
 def test_an_input_that_cannot_be_opened_is_named(make_world, tmp_path):
     (tmp_path / "file").write_text("")
-    for name, fault in ((f"{tmp_path}/file", "Address already in use"), ("localhost", "must be an absolute path")):
-        world = make_world({"input": [{"from": "unix-stream", "name": name}]}, start=False)
+    for kind, name, fault in (("unix-stream", f"{tmp_path}/file", "Address already in use"), ("tcp", "localhost", "must be an absolute path"),
+                              ("file", "eve.json", "must be the absolute path of a file")):
+        world = make_world({"input": [{"from": kind, "name": name}]}, start=False)
         world.daemon.launch()
         world.daemon.wait_text("input.name", fault)
         assert world.daemon.wait_exit() != 0
@@ -421,3 +422,46 @@ def test_a_stop_ends_what_runs_with_its_key(rules_world):
     assert world.api.get("/v1/captures").json["captures"][0]["state"] == "running"
     assert "cannot be combined with stop" in world.api.call("POST", "/v1/captures", body={
         "stop": True, "node": "test-node", "dedupe": "a", "bpf": "tcp"}).expect(400).error
+
+
+def test_a_file_is_followed_across_rotation(rules_world, tmp_path):
+    """From its end, over a rename, a truncation and an absence; a line may come in pieces."""
+    path, absent = tmp_path / "eve.json", tmp_path / "later" / "eve.json"
+    path.write_text("{}\n" + json.dumps(EVE)[:30])
+    world = rules_world(IN_ALL_WAYS, {"input": [{"format": "eve", "from": "file", "name": str(name)} for name in (path, absent)]})
+    for name in (path, absent):
+        world.daemon.wait_log("input-ready", input=f"file:{name}")
+
+    def eve(flow):
+        return json.dumps({**EVE, "flow_id": flow})
+
+    def add(text, to=path):
+        with open(to, "a", encoding="utf-8") as file:
+            file.write(text)
+
+    def matches(count):
+        until(lambda: rule(world, "ids")["started"] == count, what=f"{count} captures")
+
+    add(json.dumps(EVE)[30:] + "\n")  # its beginning was there before
+    add(eve(1) + "\r\n" + eve(2)[:20])
+    matches(1)
+    add(eve(2)[20:] + "\n")
+    matches(2)
+    path.rename(tmp_path / "eve.json.1")
+    add(eve(3) + "\n", tmp_path / "eve.json.1")  # the writer goes on until it opens the new one
+    path.write_text("")
+    add(eve(4), tmp_path / "eve.json.1")
+    matches(3)
+    add(eve(5) + "\n")
+    matches(5)  # the last line of a file that is left may have no end
+    os.truncate(path, 0)
+    add(eve(6) + "\n")
+    matches(6)
+    path.unlink()
+    absent.parent.mkdir()
+    absent.write_text(eve(7) + "\n")
+    matches(7)
+    path.write_text(eve(8) + "\n" + "x" * 1100000 + "\n" + eve(9) + "\n")
+    matches(9)
+    world.daemon.wait_log("input-read-failed", error="a line is too long")
+    assert world.api.get("/v1/rules").json["since_start"]["unreadable"] == 0
