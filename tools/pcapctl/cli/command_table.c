@@ -278,8 +278,9 @@ const struct command_row command_rows[COMMAND_COUNT] = {
 	{"rules", "list, validate or try out alert rules", "list | check FILE... | test FILE...",
 	 "list: the daemon's rules and what they did.\n"
 	 "check: reports the same errors as the daemon, but needs none.\n"
-	 "test: reads an alert from standard input and says of each rule whether it matches, why not, and which "
-	 "request it makes; every interface counts as there. The exit status is 4 if none matches.\n",
+	 "test: reads an alert from standard input and reports for each rule whether it matches, why not, and the "
+	 "request; it takes every interface to exist.\n"
+	 "The exit status of test is 4 if no rule matches.\n",
 	 .local = local_rules, .arguments_min = 1, .arguments_max = ANY_NUMBER, .completion = COMPLETION_FILE,
 	 .options = rules_options, .option_overrides = rules_overrides},
 	{"check", "validate a configuration file or a request", "FILE",
