@@ -217,7 +217,11 @@ static int read_old_header(const char **text, json_t *alert)
 /* Adds what the message holds: `json`, or `kv`. It is fine if it holds neither. */
 static int read_message(const char *text, json_t *alert)
 {
-	const size_t size = strlen(text);
+	text += strspn(text, BLANKS); /* rsyslog has a blank there */
+	size_t size = strlen(text);
+
+	while (size && strchr(BLANKS, text[size - 1])) /* and a newline at the end */
+		size--;
 	int r = set_text(alert, "message", text, size);
 
 	if (r < 0)
