@@ -6,26 +6,30 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "alert/alert_format.h"
 #include "api/api_internal.h"
 #include "base/log.h"
 #include "config/config.h"
+#include "config/config_keyring.h"
 #include "event/event.h"
 #include "event/event_bus.h"
 #include "request/request.h"
 
 static const struct http_route routes[] = {
-	{"POST", "/v1/captures", route_submit, REQUEST_SIZE_MAX},
-	{"GET", "/v1/captures", route_list, 0},
-	{"GET", "/v1/captures/*", route_show, 0},
-	{"DELETE", "/v1/captures/*", route_stop, 0},
-	{"GET", "/v1/captures/*/file", route_file, 0},
-	{"GET", "/v1/interfaces", route_interfaces, 0},
-	{"GET", "/v1/history", route_history, 0},
-	{"GET", "/v1/live", route_live, 0},
-	{"GET", "/v1/events", route_events, 0},
-	{"GET", "/v1/status", route_status, 0},
-	{"GET", "/metrics", route_metrics, 0},
-	{"GET", "/healthz", route_health, 0},
+	{"POST", "/v1/captures", route_submit, .body_bytes_max = REQUEST_SIZE_MAX},
+	{"GET", "/v1/captures", route_list, .body_bytes_max = 0},
+	{"GET", "/v1/captures/*", route_show, .body_bytes_max = 0},
+	{"DELETE", "/v1/captures/*", route_stop, .body_bytes_max = 0},
+	{"GET", "/v1/captures/*/file", route_file, .body_bytes_max = 0},
+	{"POST", "/v1/alerts/*", route_alert, .body_bytes_max = ALERT_MESSAGE_MAX, .any_type = true, .guests = true},
+	{"GET", "/v1/rules", route_rules, .body_bytes_max = 0},
+	{"GET", "/v1/interfaces", route_interfaces, .body_bytes_max = 0},
+	{"GET", "/v1/history", route_history, .body_bytes_max = 0},
+	{"GET", "/v1/live", route_live, .body_bytes_max = 0},
+	{"GET", "/v1/events", route_events, .body_bytes_max = 0},
+	{"GET", "/v1/status", route_status, .body_bytes_max = 0},
+	{"GET", "/metrics", route_metrics, .body_bytes_max = 0},
+	{"GET", "/healthz", route_health, .body_bytes_max = 0},
 };
 
 void api_answer_json(struct http_request *request, unsigned status, json_t *json)
@@ -77,6 +81,14 @@ bool api_read_limit(struct http_request *request, size_t *limit)
 	return true;
 }
 
+/* Sources of alerts may hand over alerts, and nothing else. */
+static const char *find_alert_source(void *ctx, const char *token, size_t size)
+{
+	const struct config_key *key = config_keyring_find_secret(ctx, token, size);
+
+	return key ? key->name : NULL;
+}
+
 struct api *api_new(const struct api_options *options, struct error *err)
 {
 	const struct config *config = options->config;
@@ -100,6 +112,8 @@ struct api *api_new(const struct api_options *options, struct error *err)
 		.group = config->api.group,
 		.listen = config->api.listen,
 		.secret = options->token,
+		.guests = {.find = config->api.alert_tokens ? find_alert_source : NULL,
+			   .ctx = config->api.alert_tokens},
 		.cert_file = *config->api.cert_file ? config->api.cert_file : NULL,
 		.key_file = *config->api.key_file ? config->api.key_file : NULL,
 	};

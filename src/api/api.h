@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 
+struct alert_runner;
 struct api;
 struct config;
 struct event_base;
@@ -28,6 +29,7 @@ struct api_options {
 	const struct node_status *status;
 	struct secret *token; /* for TCP */
 	const struct event_gate *gate;
+	struct alert_runner *alerts;
 	const struct sink *memory;	/* the sink of that name; NULL: none */
 	bool (*ready)(const void *ctx); /* whether requests from Redis arrive, too */
 	const void *ready_ctx;

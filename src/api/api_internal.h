@@ -38,6 +38,8 @@ void route_file(void *api, struct http_request *request);
 void route_history(void *api, struct http_request *request);
 void route_live(void *api, struct http_request *request);
 void route_events(void *api, struct http_request *request);
+void route_alert(void *api, struct http_request *request);
+void route_rules(void *api, struct http_request *request);
 void route_interfaces(void *api, struct http_request *request);
 void route_status(void *api, struct http_request *request);
 void route_metrics(void *api, struct http_request *request);

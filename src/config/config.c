@@ -193,14 +193,26 @@ int config_load_text_for_client(const char *text, size_t size, const char *name,
 	return load_text(loader, text, size, faults, config);
 }
 
-static void clear_section(bool interface, void *base)
+/* The keys of a repeated section; NULL: those of all others. */
+static void clear_keys(const struct config_section *section, void *base)
 {
 	for (size_t i = 0; i < config_row_count; i++) {
 		const struct config_row *row = &config_rows[i];
+		const struct config_section *own = row->section ? config_section_find(row->section) : NULL;
 
-		if ((row->section && config_section_find(row->section)->repeated) == interface)
+		if (section ? own == section : !own || !own->repeated)
 			config_value_clear(row, base);
 	}
+}
+
+static void clear_items(struct config *config, const struct config_section *section)
+{
+	char *items = *(char **)(void *)((char *)config + section->items_offset);
+	const size_t count = *(const size_t *)(const void *)((const char *)config + section->count_offset);
+
+	for (size_t i = 0; i < count; i++)
+		clear_keys(section, items + i * section->item_bytes);
+	free(items);
 }
 
 bool config_wants_promiscuous(const struct config *config, const char *interface)
@@ -218,11 +230,14 @@ void config_free(struct config *config)
 {
 	if (!config)
 		return;
-	for (size_t i = 0; i < config->interface_count; i++)
-		clear_section(true, &config->interfaces[i]);
-	free(config->interfaces);
+	for (size_t i = 0; i < config_section_count; i++) {
+		if (config_sections[i].repeated)
+			clear_items(config, &config_sections[i]);
+	}
 	config_keyring_free(config->requests.keyring);
+	config_keyring_free(config->api.alert_tokens);
+	config_keyring_free(config->rules.keyring);
 	free(config->unread);
-	clear_section(false, config);
+	clear_keys(NULL, config);
 	free(config);
 }

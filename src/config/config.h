@@ -32,6 +32,14 @@ struct config_interface {
 	bool promiscuous;
 };
 
+#define CONFIG_INPUTS_MAX 32
+#define CONFIG_HOSTS_MAX 4096
+
+/* Where alerts come from. */
+struct config_input {
+	char *format, *from, *name, *field;
+};
+
 #define CONFIG_SECRET_MIN 16 /* characters of an API token or a key's secret */
 #define CONFIG_KEY_NAME_MAX 64
 #define CONFIG_KEY_SECRET_MAX 256
@@ -134,11 +142,20 @@ struct config {
 	} memory;
 	struct {
 		char *socket, *group, *listen; /* "": none */
-		char *token, *token_file, *cert_file, *key_file;
-		bool configured; /* the socket was given: failing to open it is an error */
+		char *token, *token_file, *cert_file, *key_file, *alert_tokens_file;
+		struct config_keyring *alert_tokens; /* NULL: none */
+		bool configured;		     /* the socket was given: failing to open it is an error */
 		struct config_requests requests;
 	} api;
 	struct config_requests requests;
+	struct {
+		char *files;		     /* a pattern; "": none */
+		char *sign_key;		     /* "": none */
+		struct config_strings hosts;	/* "HOST=NODE" */
+		struct config_keyring *keyring; /* of sign_key; the first key signs; NULL: none */
+	} rules;
+	struct config_input *inputs;
+	size_t input_count;
 	struct {
 		uint64_t priority; /* facility | severity, as in syslog.h */
 		char *tag;

@@ -155,7 +155,8 @@ static bool is_secret_file(const struct config_row *file)
 	for (size_t i = 0; i < config_row_count; i++)
 		if (config_row_secret_file(&config_rows[i]) == file)
 			return true;
-	return file == row_of("requests", "keys_file");
+	return file == row_of("requests", "keys_file") || file == row_of("api", "alert_tokens_file") ||
+	       file == row_of("rules", "sign_key");
 }
 
 /* The files of secrets have been read already. */
@@ -204,6 +205,21 @@ static void check_interfaces(struct config_loader *loader)
 	}
 }
 
+static void check_inputs(struct config_loader *loader)
+{
+	const struct config *config = loader->config;
+
+	for (size_t i = 0; i < config->input_count; i++) {
+		const struct config_input *input = &config->inputs[i];
+		const struct config_origin origin = config_in_file(loader->input_locations[i]);
+
+		if (!input->name || !*input->name)
+			config_fault(loader, origin, "input.name", "is missing");
+		else if (input->from && strncmp(input->from, "redis-", 6) == 0 && !config->redis.listen)
+			config_fault(loader, origin, "input.from", "needs Redis: [redis] listen is false");
+	}
+}
+
 static void check_filter(struct config_loader *loader, const char *section)
 {
 	const struct config_row *row = row_of(section, "filter");
@@ -236,6 +252,7 @@ void config_check(struct config_loader *loader)
 	check_api(loader);
 	check_files(loader);
 	check_interfaces(loader);
+	check_inputs(loader);
 	check_keys(loader);
 	check_group(loader);
 }

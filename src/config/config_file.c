@@ -43,26 +43,32 @@ static bool is_section(void *ctx, const char *name)
 	return config_section_find(name);
 }
 
-static void begin_interface(struct config_loader *loader, struct toml_location location)
+static void begin_item(struct config_loader *loader, const struct config_section *section,
+		       struct toml_location location)
 {
-	struct config *config = loader->config;
-	struct config_interface *grown;
+	char *config = (char *)loader->config;
+	char **items = (char **)(void *)(config + section->items_offset), *grown;
+	size_t *count = (size_t *)(void *)(config + section->count_offset);
+	struct toml_location *locations = section->items_offset == offsetof(struct config, inputs)
+						  ? loader->input_locations
+						  : loader->interface_locations;
 
-	if (config->interface_count == CONFIG_INTERFACES_MAX) {
-		config_fault(loader, config_in_file(location), "interface", "more than %d interfaces",
-			     CONFIG_INTERFACES_MAX);
+	if (*count == section->items_max) {
+		config_fault(loader, config_in_file(location), section->name, "more than %zu %ss", section->items_max,
+			     section->name);
 		loader->skipping = true;
 		return;
 	}
-	grown = reallocarray(config->interfaces, config->interface_count + 1, sizeof(*grown));
+	grown = reallocarray(*items, *count + 1, section->item_bytes);
 	if (!grown) {
 		loader->out_of_memory = loader->skipping = true;
 		return;
 	}
-	config->interfaces = grown;
-	grown[config->interface_count] = (struct config_interface){0};
-	loader->interface_locations[config->interface_count] = location;
-	config_set_defaults(loader, "interface", &grown[config->interface_count++]);
+	*items = grown;
+	loader->item = grown + *count * section->item_bytes;
+	memset(loader->item, 0, section->item_bytes);
+	locations[(*count)++] = location;
+	config_set_defaults(loader, section->name, loader->item);
 }
 
 static void on_section(void *ctx, const char *name, bool repeated, struct toml_location location)
@@ -79,7 +85,7 @@ static void on_section(void *ctx, const char *name, bool repeated, struct toml_l
 			     repeated ? "[[%s]]: may occur only once; write [%s]" : "[%s]: write [[%s]]", name, name);
 		loader->skipping = true;
 	} else if (repeated) {
-		begin_interface(loader, location);
+		begin_item(loader, section, location);
 	}
 }
 
@@ -161,7 +167,7 @@ static void on_key(void *ctx, const char *key, struct toml_location location, co
 		return;
 	}
 	if (section->repeated)
-		base = &loader->config->interfaces[loader->config->interface_count - 1];
+		base = loader->item;
 	config_set(loader, row, value, config_in_file(value->location), subject_of(section->name, key, subject), base);
 }
 

@@ -161,12 +161,17 @@ bool config_keyring_read_again(struct config_keyring *keyring)
 
 /* --- use --- */
 
-const struct config_key *config_keyring_find(struct config_keyring *keyring, const char *name, size_t name_size)
+static void look_at_file(struct config_keyring *keyring)
 {
 	const struct file_stamp stamp = file_stamp_read(keyring->path);
 
 	if (keyring->path && !file_stamp_equal(&stamp, &keyring->stamp))
 		(void)read_again(keyring, &stamp);
+}
+
+const struct config_key *config_keyring_find(struct config_keyring *keyring, const char *name, size_t name_size)
+{
+	look_at_file(keyring);
 	for (size_t i = 0; i < keyring->set->count; i++) {
 		const struct config_key *key = &keyring->set->keys[i];
 
@@ -174,6 +179,34 @@ const struct config_key *config_keyring_find(struct config_keyring *keyring, con
 			return key;
 	}
 	return NULL;
+}
+
+const struct config_key *config_keyring_first(struct config_keyring *keyring)
+{
+	look_at_file(keyring);
+	return &keyring->set->keys[0]; /* config_keys_read() found one at least */
+}
+
+static bool is_secret(const struct config_key *key, const char *secret, size_t size)
+{
+	const size_t own_size = strlen(key->secret);
+	unsigned char differs = own_size != size;
+
+	for (size_t i = 0; i < size; i++)
+		differs |= (unsigned char)(secret[i] ^ key->secret[i % own_size]);
+	return !differs;
+}
+
+const struct config_key *config_keyring_find_secret(struct config_keyring *keyring, const char *secret,
+						    size_t secret_size)
+{
+	const struct config_key *found = NULL;
+
+	look_at_file(keyring);
+	for (size_t i = 0; i < keyring->set->count; i++)
+		if (is_secret(&keyring->set->keys[i], secret, secret_size))
+			found = &keyring->set->keys[i];
+	return found;
 }
 
 size_t config_keyring_count(const struct config_keyring *keyring)

@@ -25,6 +25,13 @@ void config_keyring_free(struct config_keyring *keyring);
  */
 const struct config_key *config_keyring_find(struct config_keyring *keyring, const char *name, size_t name_size);
 
+/* The file's first key. Otherwise as above. */
+const struct config_key *config_keyring_first(struct config_keyring *keyring);
+
+/* The key with this secret, which is a token; otherwise as above. Takes the same time wherever they differ. */
+const struct config_key *config_keyring_find_secret(struct config_keyring *keyring, const char *secret,
+						    size_t secret_size);
+
 /* A signature was refused: reads the file again even if it looks the same, at most once a second. Whether the keys have
  * changed. */
 bool config_keyring_read_again(struct config_keyring *keyring);

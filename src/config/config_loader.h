@@ -38,7 +38,8 @@ struct config_loader {
 	/* While the file is read. */
 	const struct config_section *section; /* NULL: none yet, or an unknown one */
 	bool skipping;
-	struct toml_location interface_locations[CONFIG_INTERFACES_MAX];
+	void *item; /* of a repeated section: the one being read */
+	struct toml_location interface_locations[CONFIG_INTERFACES_MAX], input_locations[CONFIG_INPUTS_MAX];
 
 	struct config_fault faults[CONFIG_FAULTS_MAX];
 	size_t fault_count;

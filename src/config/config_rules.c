@@ -47,6 +47,13 @@ const char *config_rule_destination(const char *text)
 	return "is no destination (there are cloudshark, local, memory and redis)";
 }
 
+const char *config_rule_host_pair(const char *text)
+{
+	const char *node = strchr(text, '=');
+
+	return node && node > text && node[1] && !strpbrk(text, " \t") ? NULL : "must be HOST=NODE";
+}
+
 const char *config_rule_interface(const char *text)
 {
 	if (strlen(text) > NETWORK_INTERFACE_ANY_NAME_MAX)

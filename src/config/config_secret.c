@@ -152,15 +152,14 @@ static void read_one(struct config_loader *loader, const struct config_row *secr
 		take_credential(loader, secret);
 }
 
-static void read_keys(struct config_loader *loader)
+/* `file`: the key's path, "" if the file may be the credential `credential`. */
+static void read_keyring(struct config_loader *loader, const struct config_row *row, const char *file,
+			 const char *credential, struct config_keyring **keyring)
 {
-	const struct config_row *row = config_row_find("requests", "keys_file");
-	struct config_requests *requests = &loader->config->requests;
 	char room[PATH_MAX];
-	const char *path =
-		*requests->keys_file ? requests->keys_file : config_secret_credential("requests", "keys", room);
+	const char *path = *file ? file : config_secret_credential(row->section, credential, room);
 	const struct unit_credential *planned =
-		loader->unit && !*path ? unit_file_credential(loader->unit, "requests", "keys") : NULL;
+		loader->unit && !*path ? unit_file_credential(loader->unit, row->section, credential) : NULL;
 	path = planned ? planned->path : path;
 	struct config_key *keys;
 	size_t count;
@@ -174,14 +173,26 @@ static void read_keys(struct config_loader *loader)
 		loader->out_of_memory = true;
 	else if (r < 0)
 		config_row_fault(loader, row, "%s", err.text);
-	else if (!(requests->keyring = config_keyring_new(path, keys, count)))
+	else if (!(*keyring = config_keyring_new(path, keys, count)))
 		loader->out_of_memory = true;
+}
+
+static void read_keyrings(struct config_loader *loader)
+{
+	struct config *config = loader->config;
+
+	read_keyring(loader, config_row_find("requests", "keys_file"), config->requests.keys_file, "keys",
+		     &config->requests.keyring);
+	read_keyring(loader, config_row_find("api", "alert_tokens_file"), config->api.alert_tokens_file, "alert_tokens",
+		     &config->api.alert_tokens);
+	read_keyring(loader, config_row_find("rules", "sign_key"), config->rules.sign_key, "sign_key",
+		     &config->rules.keyring);
 }
 
 void config_read_secrets(struct config_loader *loader)
 {
 	if (!loader->for_client)
-		read_keys(loader);
+		read_keyrings(loader);
 	for (size_t i = 0; i < config_row_count; i++)
 		if (config_rows[i].type == CONFIG_SECRET)
 			read_one(loader, &config_rows[i]);

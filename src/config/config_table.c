@@ -18,6 +18,10 @@
 
 #define FIELD(member) .offset = offsetof(struct config, member)
 #define INTERFACE_FIELD(member) .offset = offsetof(struct config_interface, member)
+#define INPUT_FIELD(member) .offset = offsetof(struct config_input, member)
+#define REPEATED(items, count, type, max)                                 \
+	.repeated = true, .items_offset = offsetof(struct config, items), \
+	.count_offset = offsetof(struct config, count), .item_bytes = sizeof(type), .items_max = (max)
 #define NOT_STORED .offset = CONFIG_NO_FIELD
 
 #define YEAR (366 * S_PER_DAY * NS_PER_S)
@@ -28,6 +32,11 @@
 static const char *const formats[] = {"pcapng", "pcap", NULL};
 static const char *const schemes[] = {"https", "http", NULL};
 static const char *const methods[] = {"PUT", "POST", NULL};
+static const char *const alert_formats[] = {"eve",    "zeek",	   "alertmanager", "grafana", "falco",
+					    "wazuh",  "pagerduty", "opsgenie",	   "elastic", "trap",
+					    "syslog", "kv",	   "json",	   NULL};
+static const char *const input_kinds[] = {"redis-channel", "redis-list", "redis-stream", "unix-dgram", "udp",
+					  "unix-stream",   "tcp",	 "file",	 NULL};
 static const char *const headers_only[] = {"headers", NULL};
 
 /* Keys of every section that says what a request may ask for; `wide`: the default of what costs or shows more. */
@@ -88,11 +97,15 @@ const struct config_section config_sections[] = {
 	{.name = "log", .help = "Which messages are logged"},
 	{.name = "interface",
 	 .help = "Aliases and settings of an interface; one section for each interface",
-	 .repeated = true},
+	 REPEATED(interfaces, interface_count, struct config_interface, CONFIG_INTERFACES_MAX)},
 	{.name = "memory", .help = "Finished files kept in memory, for pcapctl get and the control API"},
 	{.name = "s3", .help = "Upload to S3"},
 	{.name = "http", .help = "Upload to any HTTP server"},
 	{.name = "api", .help = "The control API"},
+	{.name = "rules", .help = "Alerts of other programs that become requests"},
+	{.name = "input",
+	 REPEATED(inputs, input_count, struct config_input, CONFIG_INPUTS_MAX),
+	 .help = "Where alerts come from; the control API takes them without one"},
 	{.name = "requests", .help = "What a request over Redis may ask for"},
 	{.name = "api.requests", .help = "What a request over the control API may ask for, history included"},
 	{.name = "kafka", .help = "Requests from Kafka"},
@@ -362,10 +375,31 @@ const struct config_row config_rows[] = {
 	 .help = "bearer token that TCP clients must send, at least 16 characters; token_file is safer"},
 	{"api", "token_file", NULL, "FILE", CONFIG_FILE, .fallback = "", FIELD(api.token_file),
 	 .help = "file with the bearer token"},
+	{"api", "alert_tokens_file", NULL, "FILE", CONFIG_FILE, .fallback = "", FIELD(api.alert_tokens_file),
+	 .help = "file with tokens that may only hand over alerts, one NAME:TOKEN a line; followed when it changes"},
 	{"api", "cert_file", NULL, "FILE", CONFIG_FILE, .fallback = "", FIELD(api.cert_file),
 	 .help = "server certificate (PEM); enables TLS on the TCP address"},
 	{"api", "key_file", NULL, "FILE", CONFIG_FILE, .fallback = "", FIELD(api.key_file),
 	 .help = "server private key (PEM)"},
+
+	{"rules", "files", NULL, "PATTERN", CONFIG_STRING, .fallback = "", FIELD(rules.files),
+	 .help = "files with alert rules, as in /etc/pcapdaemon/rules.d/*.toml, in the order of their names; read "
+		 "again when they change"},
+	{"rules", "hosts", NULL, "PAIRS", CONFIG_STRINGS, 0, CONFIG_HOSTS_MAX, .fallback = "", FIELD(rules.hosts),
+	 .validate = config_rule_host_pair, .example = "[\"10.0.0.7=edge7\"]",
+	 .help = "HOST=NODE: the node that a host is whose name in alerts is another one"},
+	{"rules", "sign_key", NULL, "FILE", CONFIG_FILE, .fallback = "", FIELD(rules.sign_key),
+	 .help = "file with the key (NAME:SECRET) that signs what rules publish for other nodes; the first one counts"},
+
+	{"input", "format", NULL, "FORMAT", CONFIG_CHOICE, .choices = alert_formats, .fallback = "json",
+	 INPUT_FIELD(format), .help = "how its alerts are written"},
+	{"input", "from", NULL, "KIND", CONFIG_CHOICE, .choices = input_kinds, .fallback = "redis-channel",
+	 INPUT_FIELD(from), .help = "what they come through"},
+	{"input", "name", NULL, "NAME", CONFIG_STRING, .fallback = "", INPUT_FIELD(name), .required = true,
+	 .example = "\"suricata\"",
+	 .help = "the channel or key; the path of a file or socket, or the socket's address (host:port)"},
+	{"input", "field", NULL, "NAME", CONFIG_STRING, .fallback = "alert", INPUT_FIELD(field),
+	 .help = "redis-stream: the field of an entry that holds the alert"},
 
 	{"requests", "destinations", NULL, "NAMES", CONFIG_STRINGS, 0, 16, .fallback = "",
 	 .fallback_text = "those that are enabled, and redis with redis_files", FIELD(requests.destinations),

@@ -29,15 +29,15 @@ struct config_row {
 	const char *option;   /* NULL: file only */
 	const char *argument; /* the value's placeholder in help; NULL: a switch */
 	enum config_type type;
-	uint64_t min, max;	    /* in the field's unit; CONFIG_STRINGS: max items */
-	const char *const *choices; /* NULL-terminated */
-	const char *fallback;	    /* the default, as on the command line */
-	const char *fallback_text;  /* shown instead, for a default that is found at start */
-	const char *example;	    /* TOML for the example file, if the default is no example */
-	const char *help;	    /* one line, no full stop */
-	bool required;		    /* must not be the empty string */
-	bool unsupported;	    /* not in this build: a fault if switched on */
-	size_t offset;		    /* in struct config, or for [[interface]] in struct config_interface */
+	uint64_t min, max;			   /* in the field's unit; CONFIG_STRINGS: max items */
+	const char *const *choices;		   /* NULL-terminated */
+	const char *fallback;			   /* the default, as on the command line */
+	const char *fallback_text;		   /* shown instead, for a default that is found at start */
+	const char *example;			   /* TOML for the example file, if the default is no example */
+	const char *help;			   /* one line, no full stop */
+	bool required;				   /* must not be the empty string */
+	bool unsupported;			   /* not in this build: a fault if switched on */
+	size_t offset;				   /* in struct config, or for a repeated section in its own struct */
 	const char *(*validate)(const char *text); /* config_rules.h; for each item of CONFIG_STRINGS */
 };
 
@@ -46,7 +46,9 @@ extern const size_t config_row_count;
 
 struct config_section {
 	const char *name, *help;
-	bool repeated; /* [[name]] */
+	bool repeated;			   /* [[name]]: the following say where its structs are */
+	size_t items_offset, count_offset; /* in struct config: the array and its size_t */
+	size_t item_bytes, items_max;
 };
 
 extern const struct config_section config_sections[];

@@ -23,6 +23,7 @@
 #include "base/slab_pool.h"
 #include "capture/engine.h"
 #include "config/config.h"
+#include "daemon/alert_setup.h"
 #include "daemon/api_setup.h"
 #include "daemon/memory_check.h"
 #include "daemon/redis_setup.h"
@@ -59,6 +60,7 @@ struct daemon {
 	struct deliveries *deliveries;
 	struct sink *memory; /* owned by deliveries; NULL: off */
 	struct jobs *jobs;
+	struct alert_setup alerts;
 	struct node_status *status;
 	struct api_setup api;
 	struct redis_setup redis;
@@ -130,6 +132,7 @@ static void on_stop_signal(void *ctx, const char *name, bool insisting)
 	daemon->stopping = true;
 	log_notice("stopping", log_str("signal", name), log_uint("captures", counts.running + counts.delivering));
 	redis_setup_stop(&daemon->redis);
+	alert_setup_stop(&daemon->alerts);
 	event_gate_report(daemon->gate); /* no message comes any more */
 	api_setup_stop(&daemon->api);
 	const struct timeval grace = {.tv_sec = DAEMON_GRACE_S};
@@ -282,7 +285,7 @@ static int start_capturing(struct daemon *daemon, struct error *err)
 					       .ring_reserve_bytes = daemon->config->limits.ring_reserve_bytes,
 					       .slabs = daemon->slabs};
 	struct error no_permission, warning;
-	const int r = link_table_start();
+	int r = link_table_start();
 
 	if (r < 0)
 		return error_set(err, r, "listing the network interfaces: %s", strerror(-r));
@@ -305,6 +308,9 @@ static int start_capturing(struct daemon *daemon, struct error *err)
 		err);
 	if (!daemon->jobs)
 		return -ENOMEM;
+	r = alert_setup_init(&daemon->alerts, daemon->loop, daemon->config, daemon->jobs, err);
+	if (r < 0)
+		return r;
 	daemon->status = node_status_new(&(struct node_status_options){
 		.loop = daemon->loop,
 		.config = daemon->config,
@@ -372,6 +378,7 @@ static int start_api(struct daemon *daemon, struct error *err)
 		.token = daemon->secrets.api,
 		.ready = is_ready,
 		.ready_ctx = daemon,
+		.alerts = daemon->alerts.runner,
 	};
 
 	return api_setup_init(&daemon->api, &options, err);
@@ -412,7 +419,9 @@ static int start(struct daemon *daemon, struct error *err)
 	if (r < 0)
 		return r;
 	r = redis_setup_start(&daemon->redis, daemon->jobs, daemon->bus, daemon->status);
-	return r < 0 ? error_set(err, r, "starting Redis: %s", strerror(-r)) : 0;
+	if (r < 0)
+		return error_set(err, r, "starting Redis: %s", strerror(-r));
+	return alert_setup_start(&daemon->alerts, daemon->loop, daemon->config, &daemon->redis.options, err);
 }
 
 static void deinit(struct daemon *daemon)
@@ -421,6 +430,7 @@ static void deinit(struct daemon *daemon)
 	api_setup_deinit(&daemon->api);
 	redis_setup_disconnect(&daemon->redis);
 	node_status_free(daemon->status);
+	alert_setup_deinit(&daemon->alerts);
 	jobs_free(daemon->jobs);
 	deliveries_free(daemon->deliveries);
 	engine_free(daemon->engine);

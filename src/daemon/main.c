@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "alert/alert_rule_files.h"
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -36,6 +37,17 @@ static int flushed(int failed)
 	return EXIT_FAILURE;
 }
 
+/* The files of alert rules; prints their faults. */
+static bool rules_are_valid(const struct config *config)
+{
+	cleanup(alert_rules_clear) struct alert_rules rules = {0};
+	cleanup(buffer_deinit) struct buffer faults = BUFFER_INIT(CONFIG_FAULTS_BYTES_MAX);
+	const int r = alert_rule_files_read(config->rules.files, &rules, &faults);
+
+	fputs(r == -ENOMEM ? "out of memory\n" : buffer_text(&faults), stderr);
+	return r == 0;
+}
+
 static int check(const struct config *config)
 {
 	struct error warning;
@@ -53,6 +65,8 @@ static int run(const struct config *config)
 		return flushed(print_help());
 	if (config->version)
 		return flushed(puts("pcapdaemon " PCAPDAEMON_VERSION) < 0);
+	if (!rules_are_valid(config))
+		return EXIT_BAD_USAGE;
 	if (config->check)
 		return flushed(check(config));
 	if (daemon_run(config, &error) == 0)

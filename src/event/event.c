@@ -267,6 +267,7 @@ char *event_json(const struct event *event)
 	put_time(&writer, "time", event->time_ns);
 	put_text(&writer, "origin", event->origin);
 	put_text(&writer, "key", event->key);
+	put_text(&writer, "rule", event->rule);
 	put_text(&writer, "filter", event->filter);
 	put_text(&writer, "inner", event->inner);
 	put_limits(&writer, &event->limits);

@@ -21,6 +21,8 @@ enum event_kind {
 
 #define EVENT_KINDS (EVENT_SUPPRESSED + 1)
 
+#define EVENT_REASON_STOP "stop" /* of `done`: the answer to a request that ends captures */
+
 const char *event_kind_name(enum event_kind kind); /* "accepted" … */
 
 #define EVENT_FILTER_MAX 512 /* bytes of a filter in an event; a longer one is cut, with "..." */
@@ -60,12 +62,13 @@ struct event {
 	int code;		    /* for `rejected`: a negative errno for callers in this process; not in the JSON */
 	const char *origin;	    /* (*) where the request came from */
 	const char *key;	    /* (*) that signed the request */
+	const char *rule;	    /* (*) the alert rule that made the request */
 	const char *filter;	    /* (*) what packets must match, for people */
 	const char *inner;	    /* (*) what the packet in a tunnel must match */
 	struct event_limits limits; /* (*) each, and all of it */
 	bool broad;		    /* the request may have reached other nodes as well; not in the JSON */
 	bool suppressed;	    /* not to be published (event_gate.h): only for this process; not in the JSON */
-	uint64_t count;		    /* for `suppressed`: how many events it stands for */
+	uint64_t count;		    /* `suppressed`: events it stands for; reason "stop": captures it ended; (*) */
 	bool duplicate;		    /* (*) a repeated answer; the request did not run again */
 	const char *folded_into;    /* (*) the id of the running request that this one repeats and was folded into */
 	uint64_t until_ns;	    /* (*) real time at which that one now ends */

@@ -16,7 +16,7 @@ static const size_t event_strings[] = {
 	offsetof(struct event, key),	   offsetof(struct event, ended_by),
 	offsetof(struct event, limit_key), offsetof(struct event, interface_state),
 	offsetof(struct event, hint),	   offsetof(struct event, filter),
-	offsetof(struct event, inner),
+	offsetof(struct event, inner),	   offsetof(struct event, rule),
 };
 
 static const size_t destination_strings[] = {

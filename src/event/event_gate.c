@@ -44,7 +44,9 @@ const char *suppressed_cause_name(enum suppressed_cause cause)
 /* False: captures cause it, and limits.captures and limits.requests_per_second limit those. */
 static bool find_cause(const struct event *event, enum suppressed_cause *cause)
 {
-	if (event->duplicate || event->folded_into)
+	const bool stopped_nothing = event->reason && strcmp(event->reason, EVENT_REASON_STOP) == 0 && !event->count;
+
+	if (event->duplicate || event->folded_into || stopped_nothing)
 		*cause = SUPPRESSED_REPEATED;
 	else if (event->kind != EVENT_REJECTED)
 		return false;

@@ -159,6 +159,7 @@ struct event *event_parse(const char *json, size_t size)
 	event.field = text_of(object, "field");
 	event.origin = text_of(object, "origin");
 	event.key = text_of(object, "key");
+	event.rule = text_of(object, "rule");
 	event.filter = text_of(object, "filter");
 	event.inner = text_of(object, "inner");
 	event.limits = limits_of(json_object_get(object, "limits"));

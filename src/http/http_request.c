@@ -70,6 +70,25 @@ static void log_refusal(const struct http_request *request, const char *why)
 			   log_uint("suppressed", suppressed));
 }
 
+/* Whether a guest's token came; the peer's text then has the guest's name. */
+static bool admit_guest(struct http_request *request, const struct http_head *head)
+{
+	static const char scheme[] = "Bearer ";
+	const struct http_guests *guests = &request->server->guests;
+	const char *token = head->authorization + strlen(scheme);
+	char *peer;
+
+	if (!guests->find || strncasecmp(head->authorization, scheme, strlen(scheme)) != 0)
+		return false;
+	const char *name = guests->find(guests->ctx, token, strlen(token));
+	if (!name || asprintf(&peer, "%s(%s)", request->peer, name) < 0)
+		return false;
+	free(request->peer);
+	request->peer = peer;
+	request->is_guest = true;
+	return true;
+}
+
 static bool authorize(struct http_request *request, const struct http_head *head)
 {
 	const struct http_connection *connection = request->connection;
@@ -83,7 +102,8 @@ static bool authorize(struct http_request *request, const struct http_head *head
 		return false;
 	}
 	if (head->authorization_count == 1 &&
-	    http_bearer_matches(head->authorization, secret_get(request->server->token))) {
+	    (http_bearer_matches(head->authorization, secret_get(request->server->token)) ||
+	     admit_guest(request, head))) {
 		http_connection_authorized(request->connection);
 		return true;
 	}
@@ -115,6 +135,15 @@ static void refuse_unmatched(struct http_request *request)
 	buffer_deinit(&allowed);
 }
 
+static bool check_guest(struct http_request *request)
+{
+	if (!request->is_guest || request->route->guests)
+		return true;
+	log_refusal(request, "not permitted");
+	http_refuse(request, MHD_HTTP_FORBIDDEN, "this token does not open this path", NULL, NULL);
+	return false;
+}
+
 static bool find_route(struct http_request *request, const char *method)
 {
 	const struct http_server *server = request->server;
@@ -137,7 +166,7 @@ static bool find_route(struct http_request *request, const char *method)
 		if (strcmp(server->routes[i].method, wanted) == 0 &&
 		    http_target_matches(&request->target, server->routes[i].pattern)) {
 			request->route = &server->routes[i];
-			return true;
+			return check_guest(request);
 		}
 	}
 	refuse_unmatched(request);
@@ -158,7 +187,7 @@ static bool accept_body(struct http_request *request, const struct http_head *he
 		http_refuse(request, MHD_HTTP_LENGTH_REQUIRED, "a Content-Length is required", NULL, NULL);
 		return false;
 	}
-	if (cap && head->type && !http_is_json(head->type)) {
+	if (cap && head->type && !request->route->any_type && !http_is_json(head->type)) {
 		http_refuse(request, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE, "the body must be application/json", NULL, NULL);
 		return false;
 	}

@@ -393,6 +393,7 @@ struct http_server *http_server_new(const struct http_server_options *options, s
 	server->routes = options->routes;
 	server->route_count = options->route_count;
 	server->ctx = options->ctx;
+	server->guests = options->guests;
 	server->request_timeout_ms = or_default(options->request_timeout_ms, HTTP_REQUEST_TIMEOUT_MS);
 	server->login_timeout_ms = or_default(options->login_timeout_ms, HTTP_LOGIN_TIMEOUT_MS);
 	server->idle_timeout_s = or_default(options->idle_timeout_s, HTTP_IDLE_TIMEOUT_S);

@@ -48,6 +48,15 @@ struct http_route {
 	const char *pattern; /* "/v1/captures/" "*" "/file": a "*" stands for one segment */
 	http_handler handler;
 	size_t body_bytes_max; /* 0: no body at all */
+	bool any_type;	       /* the body may be of any type, not only JSON */
+	bool guests;	       /* open to guests' tokens as well */
+};
+
+/* Who may use the routes for guests over TCP, by a token of their own. */
+struct http_guests {
+	/* The name of the guest with this token; NULL: there is none. */
+	const char *(*find)(void *ctx, const char *token, size_t size);
+	void *ctx;
 };
 
 struct http_server_options {
@@ -61,6 +70,7 @@ struct http_server_options {
 	const char *listen; /* TCP, "127.0.0.1:7227"; NULL or "": none. Needs a token, and TLS unless loopback */
 	const char *token;
 	struct secret *secret;		  /* not copied, must outlive the server; used instead of `token` unless NULL */
+	struct http_guests guests;	  /* `find` NULL: none */
 	const char *cert_file, *key_file; /* PEM; both or none */
 
 	/* For tests; 0: as above. */

@@ -41,6 +41,7 @@ struct http_server {
 	const struct http_route *routes;
 	size_t route_count;
 	void *ctx;
+	struct http_guests guests;
 	struct secret *token, *own_token; /* NULL: no TCP; own_token: to be freed, or NULL */
 	struct http_tls *tls;		  /* for TCP; NULL: no TLS */
 	struct http_slots *slots;	  /* of TCP connections */
@@ -100,6 +101,7 @@ struct http_request {
 	struct http_connection *connection; /* NULL: gone */
 	char *raw_target;
 	char *peer;
+	bool is_guest; /* came with a guest's token */
 	struct http_target target;
 	const struct http_route *route;
 	struct buffer body;

@@ -44,6 +44,7 @@ static struct event describe_request(const struct jobs *jobs, const struct submi
 		.tags = request->tags,
 		.customer = request->customer,
 		.key = request_key_name(request),
+		.rule = request->rule,
 		.alertid = request->alertid,
 		.alertid_is_integer = request->alertid_is_integer,
 	};
@@ -416,6 +417,36 @@ static enum job_outcome admit_targets(struct jobs *jobs, const struct submission
 	return start(jobs, submission, targets);
 }
 
+static uint64_t stop_captures(const struct job *job)
+{
+	uint64_t stopped = 0;
+
+	for (struct capture *capture = job_captures(job); capture; capture = capture_next(capture))
+		stopped += capture_stop(capture);
+	return stopped;
+}
+
+/* Ends what runs with the dedupe key, and delivers it. The answer counts the captures. */
+static enum job_outcome stop(struct jobs *jobs, const struct submission *submission, const struct request_rules *rules)
+{
+	const struct request *request = submission->request;
+	struct event event = describe_request(jobs, submission, EVENT_DONE);
+
+	event.reason = EVENT_REASON_STOP;
+	event.limits = (struct event_limits){0};
+	for (const struct job *job = job_first(jobs->table); job; job = job_next(job)) {
+		const struct request *other = job_request(job);
+
+		if (other->dedupe && strcmp(other->dedupe, request->dedupe) == 0 && !job_is_put_off(job) &&
+		    request_rules_allow_stop(rules, request->key, other))
+			event.count += stop_captures(job);
+	}
+	job_watch_admitted(jobs->submitter, request->id, 0);
+	audit_stopped(request, event.count);
+	event_bus_publish(jobs->options.bus, &event);
+	return JOB_FINISHED;
+}
+
 static bool is_too_old(const struct jobs *jobs, const struct request *request, struct error *err)
 {
 	const uint64_t most_ns = jobs->options.config->redis.stream_max_age_ns, now_ns = clock_realtime_ns();
@@ -457,9 +488,9 @@ enum job_outcome jobs_admit(struct jobs *jobs, const struct submission *submissi
 	if (r < 0)
 		return jobs_refuse(jobs, submission, r, field, error.text);
 	const struct job *same = job_find(jobs->table, request->id);
-	if (same && job_is_put_off(same))
+	if (same && job_is_put_off(same) && !request->stop)
 		return jobs_refuse(jobs, submission, -EAGAIN, NULL, "a request with this id waits to be tried again");
-	if (repeat_reply(jobs, submission, &outcome))
+	if (!request->stop && repeat_reply(jobs, submission, &outcome))
 		return outcome;
 	if (!token_bucket_take(&jobs->request_rate, jobs->options.config->limits.requests_per_second,
 			       clock_boottime_ns()))
@@ -473,6 +504,8 @@ enum job_outcome jobs_admit(struct jobs *jobs, const struct submission *submissi
 	}
 	if (is_too_old(jobs, request, &error))
 		return jobs_refuse(jobs, submission, -ESTALE, NULL, error.text);
+	if (request->stop)
+		return stop(jobs, submission, &rules);
 	if (!request->live && fold_into_running(jobs, submission, &outcome))
 		return outcome;
 	outcome = admit_targets(jobs, submission, &targets);

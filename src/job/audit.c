@@ -128,6 +128,22 @@ void audit_admitted(const struct request *request, size_t captures, const char *
 		write_line(&audit, request);
 }
 
+void audit_stopped(const struct request *request, uint64_t captures)
+{
+	static struct log_rate idle_rate = {.burst = LINES_PER_SECOND}; /* the loop's thread only */
+	struct audit audit = {
+		.message_id = "request-stops",
+		.id = request->id,
+		.origin = request->origin,
+		.key = request_key_name(request),
+		.admitted = true,
+		.captures = captures,
+	};
+
+	if (captures || log_rate_allow(&idle_rate, &audit.suppressed))
+		write_line(&audit, NULL); /* filter and limits are those of other requests */
+}
+
 void audit_refused(const struct request *request, const struct event *refusal)
 {
 	static struct log_rate refused_rate = {.burst = LINES_PER_SECOND}; /* the loop's thread only */

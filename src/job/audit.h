@@ -7,6 +7,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct event;
 struct event_limits;
@@ -20,6 +21,9 @@ struct event_limits audit_limits(const struct request *request);
 
 /* `captures`: how many start. `folded_into`: the request that it extends instead; NULL: none. */
 void audit_admitted(const struct request *request, size_t captures, const char *folded_into);
+
+/* A request that ended captures, perhaps none. */
+void audit_stopped(const struct request *request, uint64_t captures);
 
 /* `request` NULL: it could not be read; `refusal` is its `rejected` event. */
 void audit_refused(const struct request *request, const struct event *refusal);

@@ -32,6 +32,7 @@ struct event capture_event(const struct capture *capture, enum event_kind kind)
 		.customer = capture->request->customer,
 		.origin = capture->request->origin,
 		.key = request_key_name(capture->request),
+		.rule = capture->request->rule,
 		.filter = capture->request->filter_shown,
 		.inner = capture->request->inner_shown,
 		.limits = audit_limits(capture->request),

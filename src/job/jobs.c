@@ -291,7 +291,7 @@ static void on_reply_looked_up(void *ctx, int code, const char *json, size_t siz
 
 static bool must_look_up(const struct jobs *jobs, const struct request *request)
 {
-	return jobs->options.reply_store && request->id_given && !request->live &&
+	return jobs->options.reply_store && request->id_given && !request->live && !request->stop &&
 	       !reply_cache_knows(jobs->reply_cache, request->id);
 }
 
@@ -387,7 +387,8 @@ static void submit(struct jobs *jobs, const struct job_message *message, struct 
 	const struct request_arrival arrival = {
 		.received_ns = clock_realtime_ns(),
 		.published_ns = message->published_ns,
-		.rules = message->allowed,
+		.rules = message->rule ? NULL : message->allowed,
+		.rule = message->rule,
 		.live = message->live,
 	};
 

@@ -49,7 +49,8 @@ struct job_message {
 	uint64_t published_error_ns;	       /* how far off that may be */
 	const char *refusal;		       /* why it must be refused if it is for this node; NULL: it need not */
 	const struct config_requests *allowed; /* what it may ask for */
-	struct live_output *live;	       /* where the packets go while they come; NULL: to destinations */
+	const char *rule;	  /* the alert rule that made it, which then need not be signed; NULL: none */
+	struct live_output *live; /* where the packets go while they come; NULL: to destinations */
 };
 
 /* Everything in `options` must outlive the jobs. NULL and `err` on failure. */

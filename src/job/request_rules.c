@@ -91,6 +91,34 @@ static int check_interfaces(const struct request_rules *rules, const struct requ
 	return r;
 }
 
+/* Keys that were read again are others, but have the same names. */
+static bool is_same_key(const struct config_key *a, const struct config_key *b)
+{
+	return a == b || (a && b && strcmp(a->name, b->name) == 0);
+}
+
+bool request_rules_allow_stop(const struct request_rules *rules, const struct config_key *key,
+			      const struct request *other)
+{
+	const struct config_requests *allowed = rules->allowed;
+	const bool all = !allowed->interfaces.count && (!key || !key->interfaces.count);
+	struct interface_rules interfaces;
+	struct error ignored;
+	bool may = true;
+
+	if (all || (other->allowed == allowed && is_same_key(other->key, key)))
+		return true;
+	interface_rules_init(&interfaces, rules->engine, allowed, key);
+	for (size_t i = 0; may && i < other->interface_count; i++) {
+		const char *interface = other->interfaces[i].name;
+
+		may = strcmp(interface, ANY) != 0 &&
+		      check_interface(&interfaces, interface, allowed->section, key, &ignored) == 0;
+	}
+	interface_rules_deinit(&interfaces);
+	return may;
+}
+
 /* --- the others --- */
 
 static int check_reach(const struct config_requests *allowed, uint64_t reach_ns, const char *field, struct error *err)

@@ -10,6 +10,7 @@
 #include "base/error.h"
 
 struct config;
+struct config_key;
 struct config_requests;
 struct deliveries;
 struct engine;
@@ -31,3 +32,8 @@ warn_unused int request_rules_check(const struct request_rules *rules, const str
  * have. */
 warn_unused int request_rules_check_history(const struct config_requests *allowed, struct engine *engine,
 					    struct history_stream_spec *spec, struct error *err);
+
+/* Whether a request signed with this key (NULL: unsigned) may end the captures of another one: that one has the same
+ * origin and key, or this one may capture on all of its interfaces. */
+bool request_rules_allow_stop(const struct request_rules *rules, const struct config_key *key,
+			      const struct request *other);

@@ -47,6 +47,8 @@ bool output_comments_add_request(struct output_comments *comments, const struct 
 		ok = ok && output_comments_add(comments, "alertid: %s", request->alertid);
 	if (request->origin)
 		ok = ok && output_comments_add(comments, "origin: %s", request->origin);
+	if (request->rule)
+		ok = ok && output_comments_add(comments, "asked for by the alert rule: %s", request->rule);
 	ok = ok && add_limits(comments, request);
 	if (request_key_name(request))
 		ok = ok && output_comments_add(comments, "signed with the key: %s", request_key_name(request));

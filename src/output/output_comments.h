@@ -9,7 +9,7 @@
 
 struct request;
 
-#define OUTPUT_COMMENTS_MAX 16
+#define OUTPUT_COMMENTS_MAX 17
 
 struct output_comments {
 	char *texts[OUTPUT_COMMENTS_MAX];

@@ -167,7 +167,7 @@ static json_t *load_json(const char *bytes, size_t size, struct request_refusal 
 
 /* --- the request --- */
 
-static int make_id(char id[static REQUEST_ID_SIZE])
+int request_make_id(char id[static REQUEST_ID_SIZE])
 {
 	uint64_t random;
 
@@ -189,6 +189,13 @@ static int check_signature(json_t *message, const struct request_arrival *arriva
 	if (signature_verify(message, arrival->rules, arrival_ns, signature, &err) == 0)
 		return 0;
 	return request_refuse(refusal, SIGNATURE_FIELD, "%s", err.text);
+}
+
+/* False: out of memory. */
+static bool set_rule(struct request *request, const char *rule)
+{
+	request->rule = rule ? strdup(rule) : NULL;
+	return !rule || request->rule;
 }
 
 static struct request *request_new(const struct config *config, const struct request_arrival *arrival,
@@ -287,7 +294,7 @@ static int complete(struct request *request, json_t *message, const struct confi
 	request->packets_given = json_integer_value(json_object_get(message, "packets")) > 0;
 	request->bytes_given = json_integer_value(json_object_get(message, "bytes")) > 0;
 	resolve_times(request, config);
-	if (!request->id_given && make_id(request->id) < 0)
+	if (!request->id_given && request_make_id(request->id) < 0)
 		return request_refuse(refusal, "id",
 				      "is missing, and the kernel returned no random number to generate one");
 	json_object_del(message, SIGNATURE_FIELD);
@@ -329,7 +336,7 @@ enum request_verdict request_parse(const void *bytes, size_t size, const struct 
 	if (check_signature(message, arrival, &signature, refusal) < 0)
 		return REQUEST_INVALID;
 	ours = request_new(config, arrival, &signature);
-	if (!ours) {
+	if (!ours || !set_rule(ours, arrival->rule)) {
 		request_refuse(refusal, "", "out of memory");
 		return REQUEST_INVALID;
 	}
@@ -367,7 +374,7 @@ size_t request_bytes(const struct request *request)
 		       text_bytes(request->filter_shown) + text_bytes(request->inner_shown) +
 		       text_bytes(request->origin) + text_bytes(request->tags) + text_bytes(request->customer) +
 		       text_bytes(request->comment) + text_bytes(request->alertid) + text_bytes(request->dedupe) +
-		       text_bytes(request->json);
+		       text_bytes(request->rule) + text_bytes(request->json);
 
 	for (size_t i = 0; i < request->interface_count; i++)
 		bytes += sizeof(*request->interfaces) + text_bytes(request->interfaces[i].name) +
@@ -405,6 +412,7 @@ void request_unref(struct request *request)
 	free(request->comment);
 	free(request->alertid);
 	free(request->dedupe);
+	free(request->rule);
 	free(request->json);
 	config_key_set_release(request->keys);
 	free(request);

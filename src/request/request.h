@@ -69,6 +69,7 @@ struct request {
 	char *alertid;				     /* as text; NULL: not given */
 	bool alertid_is_integer;
 	char *dedupe; /* key that marks repetitions, instead of alertid; NULL: not given */
+	bool stop;    /* ends the captures with its dedupe key; says nothing else */
 	enum request_format format;
 	bool live;		      /* its packets go to a client while it runs, not to destinations */
 	bool merge;		      /* one file with all interfaces */
@@ -83,6 +84,7 @@ struct request {
 	const struct config_requests *allowed; /* what it may ask for, the configuration's */
 	/* The key that signed it, of the set, and what of the signature tells replays; NULL: unsigned. */
 	const struct config_key *key;
+	char *rule; /* the alert rule that made it; NULL: none */
 	struct config_key_set *keys;
 	uint64_t signed_s; /* Unix seconds by the sender's clock */
 	uint8_t mac[REQUEST_MAC_BYTES];
@@ -101,6 +103,7 @@ struct request_arrival {
 	uint64_t received_ns;		     /* real time */
 	uint64_t published_ns;		     /* as in struct request */
 	const struct config_requests *rules; /* whose keys must have signed it; NULL: it need not be signed */
+	const char *rule;		     /* the alert rule that made it; NULL: none */
 	bool live;			     /* as in struct request */
 };
 
@@ -112,6 +115,9 @@ warn_unused enum request_verdict request_parse(const void *bytes, size_t size, c
 					       const struct config *config, const char *const *destinations,
 					       size_t destination_count, struct request_refusal *refusal,
 					       struct request **request);
+
+/* A random id. 0 or -errno. */
+warn_unused int request_make_id(char id[static REQUEST_ID_SIZE]);
 
 /* Replaces a generated id by one that the trigger knows; has no effect if the request came with an id. */
 void request_set_id(struct request *request, const char *id);

@@ -48,6 +48,7 @@ static const struct request_field fields[] = {
 	{"to_destinations", TYPE_ARRAY, .set = request_list_set_destinations},
 	{"logrequest", TYPE_BOOL, .set = request_value_set_flag, OFFSET(logrequest)},
 	{"packetdebug", TYPE_BOOL, .set = request_value_set_flag, OFFSET(packetdebug)},
+	{"stop", TYPE_BOOL, .set = request_value_set_flag, OFFSET(stop)},
 	{"sig", TYPE_STRING, .set = NULL},
 	{"bucket", S3},
 	{"folder", S3},
@@ -109,6 +110,27 @@ static const char *describe_value(const json_t *value)
 	return texts[json_typeof(value)];
 }
 
+/* Of a request that stops captures. */
+static int check_stop(struct request_draft *draft, json_t *message)
+{
+	static const char *const allowed[] = {"stop", "node", "nodere", "dedupe", "id", "sig"};
+	const char *name;
+	json_t *value;
+
+	json_object_foreach(message, name, value)
+	{
+		size_t i = 0;
+
+		while (i < COUNT(allowed) && strcmp(allowed[i], name) != 0)
+			i++;
+		if (i == COUNT(allowed))
+			return request_refuse(draft->refusal, name, "cannot be combined with stop");
+	}
+	if (!json_string_length(json_object_get(message, "dedupe")))
+		return request_refuse(draft->refusal, "dedupe", "is missing: it says which captures end");
+	return 0;
+}
+
 static int check_fields(struct request_draft *draft, json_t *message)
 {
 	const char *name;
@@ -126,6 +148,8 @@ static int check_fields(struct request_draft *draft, json_t *message)
 			return request_refuse(draft->refusal, name, "must be %s, not %s", describe_types(field->types),
 					      describe_value(value));
 	}
+	if (json_is_true(json_object_get(message, "stop")))
+		return check_stop(draft, message);
 	if (!json_object_get(message, "interface") == !json_object_get(message, "alias"))
 		return request_refuse(draft->refusal, "interface", "exactly one of interface and alias must be given");
 	return 0;

@@ -8,8 +8,6 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 
-#define NODE_EXPRESSION_MAX 256 /* bytes of `nodere` */
-
 /* True if `name` is this node's, or "any". */
 bool request_node_is_named(const char *name, size_t size, const char *node);
 

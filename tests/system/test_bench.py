@@ -42,6 +42,14 @@ def test_host_traffic_is_measured_beside_every_contender(tmp_path):
     assert all(row["rate_pps"] > 0 for row in rows) and "<svg" in (tmp_path / "host-rate.svg").read_text()
 
 
+def test_alert_rules_are_measured(tmp_path):
+    result = bench("--quick", "--only", "rules", "--to", str(tmp_path))
+    assert result.returncode == 0, result.stderr
+    results = json.loads((tmp_path / "results.json").read_text())["results"]
+    assert [row["rules"] > row["alerts"] > 0 for row in results["rules"]["rows"]] == [True, True]
+    assert 0 < results["alert"]["rows"][0]["p50"] <= results["alert"]["rows"][0]["p99"]
+
+
 def test_control_api_and_fleet_are_measured(tmp_path):
     result = bench("--quick", "--only", "api,fleet", "--to", str(tmp_path))
     assert result.returncode == 0, result.stderr

@@ -179,6 +179,20 @@ def test_any_means_the_interfaces_that_the_key_allows(signed):
     assert {event["interface"] for event in sent.all()} == {"eth0"}
 
 
+def test_a_key_stops_only_what_it_may_capture(signed):
+    """The other key's captures on its own interface, too."""
+    requests = [sign(fields(interface=[interface], timeout=600, dedupe="stop-me")) for interface in ("eth0", "eth1")]
+    for request in requests:
+        assert answer_to(signed, request)["event"] == "accepted"
+    for key, ended in ((("ci", CI), 1), ((), 1), ((), 0)):
+        since = signed.events.mark()
+        signed.publish(sign({"node": NODE, "stop": True, "dedupe": "stop-me", "id": new_id("stop")}, *key))
+        answer = signed.events.wait(lambda event: event.get("reason") == "stop", since=since)
+        assert answer["event"] == "done" and answer.get("count", 0) == ended, answer
+        assert answer["key"] == (key[0] if key else "monitoring")
+        signed.events.wait_count(lambda event: event["event"] == "done" and event.get("capture"), ended, 15, since)
+
+
 # --- restarts ---
 
 @pytest.mark.parametrize("how", ["SIGTERM", "SIGKILL"])

@@ -140,6 +140,23 @@ static void test_signed_entries_of_a_stream_need_a_greatest_age(void **state)
 			   "(requests.keys_file)");
 }
 
+static void test_rules_have_hosts_and_a_key_of_their_own(void **state)
+{
+	char text[8192];
+
+	(void)state;
+	snprintf(text, sizeof(text), "[rules]\nhosts = [\"10.0.0.7=edge7\"]\nsign_key = \"%s\"\n",
+		 fixture_file("key", "rules:0123456789abcdef\n"));
+	assert_loads(text);
+	assert_string_equal(fixture_config->rules.hosts.items[0], "10.0.0.7=edge7");
+	assert_string_equal(config_keyring_first(fixture_config->rules.keyring)->name, "rules");
+	assert_null(fixture_config->requests.keyring);
+	assert_fault("[rules]\nhosts = [\"edge7\"]\n", "t.toml:2:9: rules.hosts: \"edge7\" must be HOST=NODE");
+	assert_fault("[rules]\nhosts = [\"=edge7\"]\n", "t.toml:2:9: rules.hosts: \"=edge7\" must be HOST=NODE");
+	assert_fault("[rules]\nsign_key = \"/none\"\n",
+		     "t.toml:2:12: rules.sign_key: /none: No such file or directory");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -150,6 +167,7 @@ int main(void)
 		TEST(test_section_may_be_inline_or_come_alone),
 		TEST(test_faults_are_named),
 		TEST(test_keys_are_read_with_their_limits),
+		TEST(test_rules_have_hosts_and_a_key_of_their_own),
 		TEST(test_keys_come_from_a_credential_too),
 		TEST(test_bad_keys_are_refused_without_their_secrets),
 		TEST(test_signed_entries_of_a_stream_need_a_greatest_age),

@@ -768,6 +768,25 @@ static void test_follow_needs_any_interface(void **state)
 	check_refused(NODE "\"interface\":[\"eth0\"],\"follow\":true}", "follow", "needs the interface \"any\"");
 }
 
+static void test_a_stop_says_only_which_captures_end(void **state)
+{
+	(void)state;
+	cleanup(cleanup_request) struct request *stop =
+		accepted(NODE "\"stop\":true,\"dedupe\":\"flow 7\",\"id\":\"s1\"}");
+	cleanup(cleanup_request) struct request *none =
+		accepted(NODE "\"stop\":false,\"dedupe\":\"flow 7\",\"interface\":[\"eth0\"]}");
+
+	assert_true(stop->stop);
+	assert_string_equal(stop->dedupe, "flow 7");
+	assert_int_equal(stop->interface_count, 0);
+	assert_false(none->stop);
+	check_refused(NODE "\"stop\":true}", "dedupe", "is missing: it says which captures end");
+	check_refused(NODE "\"stop\":true,\"dedupe\":\"\"}", "dedupe", "is missing: it says which captures end");
+	check_refused(NODE "\"stop\":true,\"dedupe\":\"a\",\"interface\":[\"eth0\"]}", "interface",
+		      "cannot be combined with stop");
+	check_refused(NODE "\"stop\":1,\"dedupe\":\"a\"}", "stop", "must be true or false, not an integer");
+}
+
 static void test_merge_is_off_unless_requested(void **state)
 {
 	cleanup(cleanup_request) struct request *yes = accepted(OURS ",\"merge\":true}");
@@ -1055,6 +1074,7 @@ int main(void)
 		cmocka_unit_test(test_contradictory_windows_are_refused),
 		cmocka_unit_test(test_zero_before_means_none_and_zero_from_means_1970),
 		cmocka_unit_test(test_follow_needs_any_interface),
+		cmocka_unit_test(test_a_stop_says_only_which_captures_end),
 		cmocka_unit_test(test_merge_is_off_unless_requested),
 		cmocka_unit_test(test_duplicate_keys_are_refused_by_name),
 		cmocka_unit_test(test_invalid_json_is_refused),

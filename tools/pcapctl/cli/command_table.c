@@ -6,6 +6,9 @@
 #include <string.h>
 
 static const char *const formats[] = {"pcapng", "pcap", NULL};
+static const char *const alert_formats[] = {"eve",    "zeek",	   "alertmanager", "grafana", "falco",
+					    "wazuh",  "pagerduty", "opsgenie",	   "elastic", "trap",
+					    "syslog", "kv",	   "json",	   NULL};
 static const char *const directions[] = {"in", "out", "inout", NULL};
 static const char *const shells[] = {"bash", "zsh", "fish", NULL};
 
@@ -115,6 +118,8 @@ const struct option_row option_rows[OPTION_COUNT] = {
 	[OPTION_KEY_FILE] = {"key-file", '\0', "FILE",
 			     .help = "fleet: sign the request with the first key of this file (a line NAME:SECRET)",
 			     .completion = COMPLETION_FILE},
+	[OPTION_INPUT] = {"input", '\0', "FORMAT", .help = "the alert's format (default json)",
+			  .choices = alert_formats, .completion = COMPLETION_CHOICE},
 	[OPTION_EXPECT] =
 		{"expect", '\0', "FILE",
 		 .help = "fleet: the nodes that should answer, a name a line (default: those that presence knows)",
@@ -178,6 +183,8 @@ static const enum option_id get_options[] = {OPTION_WRITE, OPTION_NODE, OPTION_N
 static const enum option_id nodes_options[] = {OPTION_FORGET, OPTION_NONE};
 static const enum option_id names_options[] = {OPTION_NODE, OPTION_NONE};
 static const enum option_id watch_options[] = {OPTION_ID, OPTION_NONE};
+static const enum option_id alert_options[] = {OPTION_INPUT, OPTION_NONE};
+static const enum option_id rules_options[] = {OPTION_INPUT, OPTION_NODE, OPTION_NONE};
 static const enum option_id check_options[] = {OPTION_REQUEST, OPTION_NONE};
 
 static const struct option_override history_overrides[] = {
@@ -201,6 +208,11 @@ static const struct option_override get_overrides[] = {
 	{.option = OPTION_WRITE,
 	 .help = "write the packets to this file; \"-\": standard output (default: the current directory, under the "
 		 "file's own name)"},
+	{.option = OPTION_NONE},
+};
+
+static const struct option_override rules_overrides[] = {
+	{.option = OPTION_NODE, .help = "test: as this node would apply them (default: this host)"},
 	{.option = OPTION_NONE},
 };
 
@@ -259,6 +271,18 @@ const struct command_row command_rows[COMMAND_COUNT] = {
 	 .local = local_names, .fleet = fleet_names, .arguments_min = 1, .arguments_max = 1,
 	 .completion = COMPLETION_CHOICE, .choices = name_kinds, .options = names_options,
 	 .option_overrides = names_overrides},
+	{"alert", "hand an alert to the daemon, whose rules decide", "[FILE]",
+	 "Reads the alert from the file or from standard input.\n"
+	 "For programs that run a command for an alert, such as snmptrapd.\n",
+	 .local = local_alert, .arguments_max = 1, .completion = COMPLETION_FILE, .options = alert_options},
+	{"rules", "list, validate or try out alert rules", "list | check FILE... | test FILE...",
+	 "list: the daemon's rules and what they did.\n"
+	 "check: reports the same errors as the daemon, but needs none.\n"
+	 "test: reads an alert from standard input and reports for each rule whether it matches, why not, and the "
+	 "request; it takes every interface to exist.\n"
+	 "The exit status of test is 4 if no rule matches.\n",
+	 .local = local_rules, .arguments_min = 1, .arguments_max = ANY_NUMBER, .completion = COMPLETION_FILE,
+	 .options = rules_options, .option_overrides = rules_overrides},
 	{"check", "validate a configuration file or a request", "FILE",
 	 "Reports the same errors as the daemon, but needs none.\n"
 	 "\"-\" is standard input.\n",

@@ -7,7 +7,7 @@
 
 #include "pcapctl/cli/commands.h"
 
-#define COMMAND_COUNT 14
+#define COMMAND_COUNT 16
 
 enum option_id {
 	OPTION_NONE, /* ends a list */
@@ -68,6 +68,7 @@ enum option_id {
 	OPTION_EXPECT,
 	OPTION_FORGET,
 	OPTION_REQUEST,
+	OPTION_INPUT,
 	OPTION_COUNT
 };
 

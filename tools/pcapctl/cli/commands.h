@@ -28,6 +28,9 @@ enum exit_status local_status(const struct command_context *context);
 enum exit_status local_names(const struct command_context *context);
 enum exit_status local_watch(const struct command_context *context);
 
+enum exit_status local_alert(const struct command_context *context);
+enum exit_status local_rules(const struct command_context *context);
+
 /* A fleet, over Redis. */
 enum exit_status fleet_capture(const struct command_context *context);
 enum exit_status fleet_history(const struct command_context *context);
@@ -39,6 +42,8 @@ enum exit_status fleet_watch(const struct command_context *context);
 
 /* No daemon, or the command finds it by itself. */
 enum exit_status doctor(const struct command_context *context);
+enum exit_status rules_check(const struct command_context *context);
+enum exit_status rules_test(const struct command_context *context);
 enum exit_status check_file(const struct command_context *context);
 enum exit_status print_completion(const struct command_context *context);
 enum exit_status print_help(const struct command_context *context);

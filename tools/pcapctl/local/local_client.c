@@ -216,9 +216,11 @@ static int prepare(struct local_call *call)
 	cleanup(buffer_deinit) struct buffer url = BUFFER_INIT(URL_MAX);
 
 	call->easy = curl_easy_init();
-	if (call->request.body)
-		call->body = json_dumps(call->request.body, JSON_COMPACT);
-	if (!call->easy || (call->request.body && !call->body) || set_headers(call) < 0)
+	const bool has_body = call->request.body || call->request.text;
+	if (has_body)
+		call->body =
+			call->request.text ? strdup(call->request.text) : json_dumps(call->request.body, JSON_COMPACT);
+	if (!call->easy || (has_body && !call->body) || set_headers(call) < 0)
 		return -ENOMEM;
 	if (buffer_printf(&url, "%s%s", target->api ? target->api : "http://pcapdaemon", call->request.path) < 0)
 		return -EMSGSIZE;

@@ -20,6 +20,7 @@ struct local_call_request {
 	const char *method; /* "GET" … */
 	const char *path;   /* "/v1/…", encoded */
 	const json_t *body; /* NULL: none */
+	const char *text;   /* a body that may be no JSON; NULL: none */
 
 	/*
 	 * Takes the bytes of a successful answer as they arrive; false ends the call. NULL: the answer is kept, as

@@ -1,0 +1,599 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A run is a capture request that a rule began, from the request until its last event. A rule has at most one run for
+ * each dedupe key. Files are looked at and read on a thread of their own, every few seconds.
+ */
+#include "job/alert_runner.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/queue.h>
+
+#include "alert/alert_rule_files.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/lru_table.h"
+#include "base/offload.h"
+#include "config/config.h"
+#include "config/config_keyring.h"
+#include "job/jobs.h"
+#include "request/request.h"
+#include "request/signature.h"
+
+#define LOOK_S 2 /* how often the files are looked at */
+#define NS_PER_HOUR (3600 * NS_PER_S)
+#define ORIGIN_SIZE (sizeof("rule:") + ALERT_NAME_MAX)
+
+/* What a rule did, by its place in the set. */
+struct rule_state {
+	uint64_t matches, started, published, suppressed, failed, last_match_ns;
+	uint64_t hour_ns; /* boot time at which the hour that is counted began */
+	int64_t in_hour;
+};
+
+struct run {
+	LIST_ENTRY(run) list;
+	struct alert_runner *runner;
+	struct job_watch *watch;
+	char *rule, *dedupe;	  /* dedupe: NULL: none */
+	char id[REQUEST_ID_SIZE]; /* "" until it is admitted */
+};
+
+struct cooldown {
+	struct lru_entry entry;
+	uint64_t until_ns; /* boot time */
+};
+
+/* Reads the files off the loop. */
+struct reload {
+	struct offload_task task;
+	struct alert_runner *runner;
+	uint64_t stamp;
+	bool changed;
+	int result;
+	struct alert_rules rules;
+	struct buffer faults;
+};
+
+struct alert_runner {
+	struct alert_runner_options options;
+	struct alert_rules rules;
+	struct rule_state *states;
+	LIST_HEAD(, run) runs;
+	size_t run_count;
+	struct lru_table *cooldowns;
+	struct alert_counts counts;
+	struct log_rate unreadable_rate, failed_rate;
+	uint64_t stamp;
+	struct event *timer;
+	struct offload *files;
+	struct reload reload;
+	bool reloading;
+};
+
+/* --- runs --- */
+
+static void free_run(struct run *run)
+{
+	LIST_REMOVE(run, list);
+	run->runner->run_count--;
+	free(run->rule);
+	free(run->dedupe);
+	free(run);
+}
+
+static void on_admitted(void *ctx, const char *id, size_t captures)
+{
+	struct run *run = ctx;
+
+	(void)captures;
+	snprintf(run->id, sizeof(run->id), "%s", id);
+}
+
+static void on_finished(void *ctx, enum job_outcome outcome)
+{
+	struct run *run = ctx;
+
+	(void)outcome;
+	if (run->watch)
+		free_run(run); /* otherwise submit() does */
+}
+
+static struct run *find_run(const struct alert_runner *runner, const char *rule, const char *dedupe)
+{
+	struct run *run;
+
+	LIST_FOREACH(run, &runner->runs, list)
+	{
+		if (strcmp(run->rule, rule) == 0 && run->dedupe && dedupe && strcmp(run->dedupe, dedupe) == 0)
+			return run;
+	}
+	return NULL;
+}
+
+static uint64_t count_runs(const struct alert_runner *runner, const char *rule)
+{
+	uint64_t count = 0;
+	const struct run *run;
+
+	LIST_FOREACH(run, &runner->runs, list)
+	count += strcmp(run->rule, rule) == 0;
+	return count;
+}
+
+static struct run *add_run(struct alert_runner *runner, const char *rule, const char *dedupe)
+{
+	struct run *run = calloc(1, sizeof(*run));
+
+	if (!run)
+		return NULL;
+	run->runner = runner;
+	run->rule = strdup(rule);
+	run->dedupe = dedupe ? strdup(dedupe) : NULL;
+	LIST_INSERT_HEAD(&runner->runs, run, list);
+	runner->run_count++;
+	if (run->rule && (run->dedupe || !dedupe))
+		return run;
+	free_run(run);
+	return NULL;
+}
+
+/* --- a rule's own limits --- */
+
+/* The key of a cooldown: the rule, and what it is for. Caller frees. */
+static char *cooldown_key(const struct alert_rule *rule, const char *dedupe)
+{
+	char *key;
+
+	return asprintf(&key, "%s\n%s", rule->name, dedupe ? dedupe : "") < 0 ? NULL : key;
+}
+
+static bool is_cooling(const struct alert_runner *runner, const char *key, uint64_t now_ns)
+{
+	const struct cooldown *cooldown = (const struct cooldown *)lru_table_find(runner->cooldowns, key);
+
+	return cooldown && cooldown->until_ns > now_ns;
+}
+
+static bool is_hour_full(struct rule_state *state, const struct alert_rule *rule, uint64_t now_ns)
+{
+	if (now_ns - state->hour_ns >= NS_PER_HOUR) {
+		state->hour_ns = now_ns;
+		state->in_hour = 0;
+	}
+	return rule->max_per_hour && state->in_hour >= rule->max_per_hour;
+}
+
+/* Why the rule must not begin another capture now; NULL: it may. */
+static const char *find_limit(struct alert_runner *runner, const struct alert_rule *rule, struct rule_state *state,
+			      const char *dedupe, const char *key, uint64_t now_ns)
+{
+	if (find_run(runner, rule->name, dedupe))
+		return "a capture with the same dedupe key is running";
+	if (is_cooling(runner, key, now_ns))
+		return "cooldown";
+	if (rule->max_running && count_runs(runner, rule->name) >= (uint64_t)rule->max_running)
+		return "max_running";
+	if (is_hour_full(state, rule, now_ns))
+		return "max_per_hour";
+	return runner->run_count >= ALERT_RUNS_MAX ? "too many captures of rules are running" : NULL;
+}
+
+static void begin_cooldown(struct alert_runner *runner, const struct alert_rule *rule, const char *key, uint64_t now_ns)
+{
+	bool is_new;
+	struct cooldown *cooldown =
+		rule->cooldown_ns ? (struct cooldown *)lru_table_touch(runner->cooldowns, key, &is_new) : NULL;
+
+	if (cooldown)
+		cooldown->until_ns = now_ns + rule->cooldown_ns;
+}
+
+/* --- an alert --- */
+
+static bool submit(struct alert_runner *runner, const struct alert_rule *rule, const json_t *request,
+		   const char *dedupe)
+{
+	struct run *run = add_run(runner, rule->name, dedupe);
+	cleanup(cleanup_free) char *text = json_dumps(request, JSON_COMPACT);
+	char origin[ORIGIN_SIZE];
+
+	if (!run || !text) {
+		if (run)
+			free_run(run);
+		return false;
+	}
+	snprintf(origin, sizeof(origin), "rule:%s", rule->name);
+	const struct job_message message = {
+		.origin = origin,
+		.bytes = text,
+		.size = strlen(text),
+		.allowed = &runner->options.config->requests,
+		.rule = rule->name,
+	};
+	const struct job_observer observer = {.admitted = on_admitted, .finished = on_finished, .ctx = run};
+	run->watch = jobs_submit(runner->options.jobs, &message, &observer);
+	if (!run->watch)
+		free_run(run);
+	return true;
+}
+
+static void log_failure(struct alert_runner *runner, const struct alert_rule *rule, const char *reason)
+{
+	uint64_t suppressed;
+
+	if (log_rate_allow(&runner->failed_rate, &suppressed))
+		log_warning("alert-failed", log_str("rule", rule->name), log_str("error", reason),
+			    log_uint("suppressed", suppressed));
+}
+
+static bool is_for_others(const struct alert_runner *runner, const struct alert_rule *rule, const json_t *request)
+{
+	return rule->publish &&
+	       strcmp(json_string_value(json_object_get(request, "node")), runner->options.config->general.node) != 0;
+}
+
+/* Names and signs it, so that the other node's events can be found, and it can tell a repetition. */
+static int seal(const struct alert_runner *runner, json_t *request, struct error *err)
+{
+	const struct config *config = runner->options.config;
+	char id[REQUEST_ID_SIZE];
+
+	if (request_make_id(id) < 0 || json_object_set_new(request, "id", json_string(id)) < 0)
+		return error_set(err, -ENOMEM, "out of memory");
+	return config->rules.keyring ? signature_sign(request, config_keyring_first(config->rules.keyring), err) : 0;
+}
+
+static int send_request(const struct alert_runner *runner, json_t *request, struct error *err)
+{
+	int r = seal(runner, request, err);
+	cleanup(cleanup_free) char *text = r == 0 ? json_dumps(request, JSON_COMPACT) : NULL;
+
+	if (r < 0)
+		return r;
+	if (!text)
+		return error_set(err, -ENOMEM, "out of memory");
+	if (strlen(text) > REQUEST_SIZE_MAX)
+		return error_set(err, -E2BIG, "the request is %zu bytes; the limit is %d", strlen(text),
+				 REQUEST_SIZE_MAX);
+	return runner->options.publish(runner->options.ctx, text, strlen(text), err);
+}
+
+static void publish(struct alert_runner *runner, const struct alert_rule *rule, struct rule_state *state,
+		    json_t *request, struct alert_outcome *outcome)
+{
+	struct error err;
+
+	if (send_request(runner, request, &err) < 0) {
+		state->failed++;
+		log_failure(runner, rule, err.text);
+		return;
+	}
+	state->published++;
+	outcome->published++;
+	log_info("request-published", log_str("request", json_string_value(json_object_get(request, "id"))),
+		 log_str("rule", rule->name), log_str("node", json_string_value(json_object_get(request, "node"))),
+		 log_bool("stop", json_object_get(request, "stop")));
+}
+
+static void start(struct alert_runner *runner, const struct alert_rule *rule, struct rule_state *state, json_t *request,
+		  struct alert_outcome *outcome)
+{
+	const uint64_t now_ns = clock_boottime_ns();
+	const char *dedupe = json_string_value(json_object_get(request, "dedupe"));
+	cleanup(cleanup_free) char *key = cooldown_key(rule, dedupe);
+	const char *limit = key ? find_limit(runner, rule, state, dedupe, key, now_ns) : "out of memory";
+
+	if (limit) {
+		state->suppressed++;
+		outcome->suppressed++;
+		log_debug(job, "alert-suppressed", log_str("rule", rule->name), log_str("reason", limit));
+		return;
+	}
+	begin_cooldown(runner, rule, key, now_ns);
+	state->in_hour++;
+	if (is_for_others(runner, rule, request)) {
+		publish(runner, rule, state, request, outcome);
+		return;
+	}
+	state->started++;
+	outcome->started++;
+	if (!submit(runner, rule, request, dedupe))
+		log_failure(runner, rule, "out of memory");
+}
+
+static void stop(struct alert_runner *runner, const struct alert_rule *rule, struct rule_state *state, json_t *request,
+		 struct alert_outcome *outcome)
+{
+	const struct run *run = find_run(runner, rule->name, json_string_value(json_object_get(request, "dedupe")));
+
+	if (is_for_others(runner, rule, request))
+		publish(runner, rule, state, request, outcome);
+	else if (run && *run->id && jobs_stop(runner->options.jobs, run->id) > 0)
+		outcome->stopped++;
+}
+
+static void run_dry(const struct alert_rule *rule, const json_t *request, struct alert_outcome *outcome)
+{
+	cleanup(cleanup_free) char *text = json_dumps(request, JSON_COMPACT | JSON_SORT_KEYS);
+
+	outcome->dry++;
+	log_notice("alert-dry-run", log_str("rule", rule->name), log_str("request", text));
+}
+
+/* The first rule that matches is the last one that is asked. */
+static void take_alert(struct alert_runner *runner, const struct alert_context *context, const json_t *alert,
+		       struct alert_outcome *outcome)
+{
+	for (size_t i = 0; i < runner->rules.count; i++) {
+		const struct alert_rule *rule = runner->rules.items[i];
+		struct rule_state *state = &runner->states[i];
+		json_t *request = NULL;
+		struct error why;
+		const enum alert_verdict verdict = alert_rule_apply(rule, alert, context, &request, &why);
+
+		if (verdict == ALERT_NO_MATCH)
+			continue;
+		outcome->matched++;
+		state->matches++;
+		state->last_match_ns = context->arrived_ns;
+		if (verdict == ALERT_FAILED) {
+			state->failed++;
+			log_failure(runner, rule, why.text);
+		} else if (rule->dry_run) {
+			run_dry(rule, request, outcome);
+		} else if (verdict == ALERT_STOP) {
+			stop(runner, rule, state, request, outcome);
+		} else {
+			start(runner, rule, state, request, outcome);
+		}
+		json_decref(request);
+		return;
+	}
+}
+
+static void add_counts(struct alert_counts *counts, const struct alert_outcome *outcome)
+{
+	counts->alerts += outcome->alerts;
+	counts->matched += outcome->matched;
+	counts->started += outcome->started;
+	counts->published += outcome->published;
+	counts->stopped += outcome->stopped;
+	counts->suppressed += outcome->suppressed;
+}
+
+/* "HOST=NODE" of the configuration. Host names have no case. */
+static const char *find_node(void *ctx, const char *host)
+{
+	const struct alert_runner *runner = ctx;
+	const struct config_strings *hosts = &runner->options.config->rules.hosts;
+	const size_t size = strlen(host);
+
+	for (size_t i = 0; i < hosts->count; i++)
+		if (strncasecmp(hosts->items[i], host, size) == 0 && hosts->items[i][size] == '=')
+			return hosts->items[i] + size + 1;
+	return NULL;
+}
+
+static bool has_interface(void *ctx, const char *name)
+{
+	const struct alert_runner *runner = ctx;
+
+	return runner->options.has_interface(runner->options.ctx, name);
+}
+
+int alert_runner_take(struct alert_runner *runner, const char *input, enum alert_format format, const char *bytes,
+		      size_t size, struct alert_outcome *outcome, struct error *err)
+{
+	const struct alert_context context = {
+		.node = runner->options.config->general.node,
+		.find_node = find_node,
+		.has_interface = has_interface,
+		.ctx = runner,
+		.input = input,
+		.format = alert_format_name(format),
+		.arrived_ns = clock_realtime_ns(),
+	};
+	json_t *alerts, *alert;
+	uint64_t suppressed;
+	size_t i;
+	const int r = alert_format_read(format, bytes, size, err, &alerts);
+
+	*outcome = (struct alert_outcome){0};
+	if (r < 0) {
+		runner->counts.unreadable++;
+		if (log_rate_allow(&runner->unreadable_rate, &suppressed))
+			log_warning("alert-unreadable", log_str("input", input), log_str("format", context.format),
+				    log_str("error", err->text), log_uint("suppressed", suppressed));
+		return r;
+	}
+	json_array_foreach(alerts, i, alert)
+	{
+		outcome->alerts++;
+		take_alert(runner, &context, alert, outcome);
+	}
+	json_decref(alerts);
+	add_counts(&runner->counts, outcome);
+	return 0;
+}
+
+/* --- the files --- */
+
+static void log_faults(const char *faults)
+{
+	for (const char *at = faults; *at; at += strcspn(at, "\n"), at += *at == '\n') {
+		cleanup(cleanup_free) char *line = strndup(at, strcspn(at, "\n"));
+
+		log_error("rules-faulty", log_str("fault", line), log_str("effect", "the rules from before stay"));
+	}
+}
+
+/* Rules of the same name keep what they did. */
+static int use_rules(struct alert_runner *runner, struct alert_rules *rules)
+{
+	struct rule_state *states = calloc(rules->count + 1, sizeof(*states));
+
+	if (!states)
+		return -ENOMEM;
+	for (size_t i = 0; i < rules->count; i++)
+		for (size_t old = 0; old < runner->rules.count; old++)
+			if (strcmp(rules->items[i]->name, runner->rules.items[old]->name) == 0)
+				states[i] = runner->states[old];
+	alert_rules_clear(&runner->rules);
+	free(runner->states);
+	runner->rules = *rules;
+	runner->states = states;
+	*rules = (struct alert_rules){0};
+	return 0;
+}
+
+/* On the thread for files. */
+static void read_files(struct offload_task *task)
+{
+	struct reload *reload = (struct reload *)task;
+	const char *pattern = reload->runner->options.config->rules.files;
+	const uint64_t stamp = alert_rule_files_stamp(pattern);
+
+	reload->changed = stamp != reload->stamp;
+	reload->stamp = stamp;
+	if (reload->changed)
+		reload->result = alert_rule_files_read(pattern, &reload->rules, &reload->faults);
+}
+
+static void on_files_read(struct offload_task *task)
+{
+	struct reload *reload = (struct reload *)task;
+	struct alert_runner *runner = reload->runner;
+
+	runner->reloading = false;
+	if (!reload->changed)
+		return;
+	if (reload->result == -EINVAL)
+		log_faults(buffer_text(&reload->faults));
+	if (reload->result == 0)
+		reload->result = use_rules(runner, &reload->rules);
+	if (reload->result == 0)
+		log_notice("rules-loaded", log_str("files", runner->options.config->rules.files),
+			   log_uint("rules", runner->rules.count));
+	else if (reload->result != -EINVAL)
+		log_error("rules-failed", log_str("error", strerror(-reload->result)));
+	alert_rules_clear(&reload->rules);
+	buffer_clear(&reload->faults);
+}
+
+static void look_at_files(evutil_socket_t fd, short what, void *ctx)
+{
+	struct alert_runner *runner = ctx;
+
+	(void)fd;
+	(void)what;
+	if (!runner->reloading && offload_submit(runner->files, &runner->reload.task) == 0)
+		runner->reloading = true;
+}
+
+static int read_first(struct alert_runner *runner, struct error *err)
+{
+	const char *pattern = runner->options.config->rules.files;
+	cleanup(alert_rules_clear) struct alert_rules rules = {0};
+	struct buffer *faults = &runner->reload.faults;
+
+	runner->reload.stamp = alert_rule_files_stamp(pattern);
+	int r = alert_rule_files_read(pattern, &rules, faults);
+	if (r == 0)
+		r = use_rules(runner, &rules);
+	if (r == -EINVAL)
+		error_set(err, r, "rules.files: %.*s", (int)strcspn(buffer_text(faults), "\n"), buffer_text(faults));
+	else if (r < 0)
+		error_set(err, r, "rules.files: %s", strerror(-r));
+	buffer_clear(faults);
+	return r;
+}
+
+static int start_looking(struct alert_runner *runner, struct error *err)
+{
+	const struct timeval interval = {.tv_sec = LOOK_S};
+
+	runner->files = offload_new(runner->options.loop, "rules", 1, 1);
+	runner->timer = event_new(runner->options.loop, -1, EV_PERSIST, look_at_files, runner);
+	runner->cooldowns = lru_table_new(ALERT_COOLDOWNS_MAX, sizeof(struct cooldown));
+	if (!runner->files || !runner->timer || !runner->cooldowns || event_add(runner->timer, &interval) < 0)
+		return error_set(err, -ENOMEM, "out of memory");
+	return 0;
+}
+
+struct alert_runner *alert_runner_new(const struct alert_runner_options *options, struct error *err)
+{
+	cleanup(cleanup_alert_runner) struct alert_runner *runner = calloc(1, sizeof(*runner));
+
+	if (!runner) {
+		error_set(err, -ENOMEM, "out of memory");
+		return NULL;
+	}
+	runner->options = *options;
+	runner->unreadable_rate.burst = runner->failed_rate.burst = 1;
+	LIST_INIT(&runner->runs);
+	runner->reload = (struct reload){
+		.task = {.run = read_files, .done = on_files_read},
+		.runner = runner,
+		.faults = BUFFER_INIT(256 * 1024),
+	};
+	if (read_first(runner, err) < 0 || start_looking(runner, err) < 0)
+		return NULL;
+	if (runner->rules.count)
+		log_notice("rules-loaded", log_str("files", options->config->rules.files),
+			   log_uint("rules", runner->rules.count));
+	return take(runner);
+}
+
+void alert_runner_free(struct alert_runner *runner)
+{
+	struct run *run;
+
+	if (!runner)
+		return;
+	offload_free(runner->files);
+	if (runner->timer)
+		event_free(runner->timer);
+	while ((run = LIST_FIRST(&runner->runs))) {
+		job_watch_cancel(run->watch);
+		free_run(run);
+	}
+	alert_rules_clear(&runner->reload.rules);
+	buffer_deinit(&runner->reload.faults);
+	alert_rules_clear(&runner->rules);
+	free(runner->states);
+	lru_table_free(runner->cooldowns);
+	free(runner);
+}
+
+/* --- status --- */
+
+void alert_runner_visit(const struct alert_runner *runner, alert_rule_visitor visit, void *ctx)
+{
+	for (size_t i = 0; i < runner->rules.count; i++) {
+		const struct alert_rule *rule = runner->rules.items[i];
+		const struct rule_state *state = &runner->states[i];
+		const struct alert_rule_status status = {
+			.name = rule->name,
+			.input = rule->input,
+			.matches = state->matches,
+			.started = state->started,
+			.published = state->published,
+			.suppressed = state->suppressed,
+			.failed = state->failed,
+			.last_match_ns = state->last_match_ns,
+			.running = count_runs(runner, rule->name),
+			.dry_run = rule->dry_run,
+		};
+
+		visit(ctx, &status);
+	}
+}
+
+struct alert_counts alert_runner_counts(const struct alert_runner *runner)
+{
+	return runner->counts;
+}

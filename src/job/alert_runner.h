@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Alerts in, jobs out: applies the alert rules to what inputs hand over, first match wins, and submits the requests
+ * that they make, or has them published for other nodes. Rules are read from files, and again when these change; a
+ * faulty set keeps the old one. Loop thread.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "alert/alert_format.h"
+#include "base/cleanup.h"
+#include "base/error.h"
+
+struct alert_runner;
+struct config;
+struct event_base;
+struct jobs;
+
+#define ALERT_RUNS_MAX 4096	 /* captures that rules began and that have not ended */
+#define ALERT_COOLDOWNS_MAX 4096 /* remembered; the oldest are forgotten first */
+
+struct alert_runner_options {
+	struct event_base *loop;
+	const struct config *config;
+	struct jobs *jobs;
+	bool (*has_interface)(void *ctx, const char *name);
+	/* Sends a request, JSON text, to the other nodes: 0 (it is on its way), or -errno with `err`. */
+	int (*publish)(void *ctx, const char *text, size_t size, struct error *err);
+	void *ctx; /* of both */
+};
+
+/* Reads the rules; blocks. NULL and `err` on failure, also if a rule is faulty. */
+struct alert_runner *alert_runner_new(const struct alert_runner_options *options, struct error *err);
+
+/* Call it before the jobs are freed. Captures go on. */
+void alert_runner_free(struct alert_runner *runner);
+
+/* What became of a message. */
+struct alert_outcome {
+	uint64_t alerts;     /* in the message */
+	uint64_t matched;    /* by a rule; the following are of these */
+	uint64_t started;    /* became a request, which may be refused: its events say so */
+	uint64_t published;  /* became a request or a stop for another node */
+	uint64_t stopped;    /* ended captures */
+	uint64_t suppressed; /* by the rule's own limits, or because a capture with the same dedupe key runs */
+	uint64_t dry;	     /* rules with dry_run */
+};
+
+/* `input`: its name, NULL: it has none. -EINVAL: the message cannot be read, -ENOMEM; else 0. */
+int alert_runner_take(struct alert_runner *runner, const char *input, enum alert_format format, const char *bytes,
+		      size_t size, struct alert_outcome *outcome, struct error *err);
+
+/* A rule, and what it did since it was read. */
+struct alert_rule_status {
+	const char *name, *input;
+	uint64_t matches, started, published, suppressed,
+		failed;		/* failed: the rule matched, but no request could be made */
+	uint64_t last_match_ns; /* real time; 0: never */
+	uint64_t running;
+	bool dry_run;
+};
+
+typedef void (*alert_rule_visitor)(void *ctx, const struct alert_rule_status *status);
+void alert_runner_visit(const struct alert_runner *runner, alert_rule_visitor visit, void *ctx);
+
+/* Alerts and messages since the start. */
+struct alert_counts {
+	uint64_t alerts, unreadable, matched, started, published, stopped, suppressed;
+};
+struct alert_counts alert_runner_counts(const struct alert_runner *runner);
+
+CLEANUP_DEFINE(alert_runner, struct alert_runner, alert_runner_free)

@@ -1,0 +1,467 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Alerts of other programs become captures by rules: webhooks on the control API, the rules' files and limits."""
+
+import http.client
+import json
+import os
+import socket
+import subprocess
+
+import pytest
+
+from lib import pcapctl
+from lib.events import Request, new_id
+from lib.history import recorder
+from lib.waiting import until
+
+EVE = {"timestamp": "2026-12-01T10:00:00.000000+0000", "event_type": "alert", "in_iface": "eth0", "src_ip": "198.18.0.1",
+       "dest_ip": "198.18.0.2", "src_port": 20000, "dest_port": 9, "proto": "UDP", "flow_id": 77,
+       "alert": {"severity": 1, "signature": "ET SCAN"}}
+
+IDS = """
+[[rule]]
+name = "ids"
+input = "eve"
+match = { event_type = "alert", "alert.severity" = "<=2", "alert.signature" = "!~ STREAM" }
+interface = ["{in_iface|any}"]
+bpf = "{flow}"
+before = 30
+duration = 1
+dedupe = "{flow_id}"
+comment = "{alert.signature}"
+"""
+
+FIRING = """
+[[rule]]
+name = "latency"
+input = "alertmanager"
+match = { status = "firing", "labels.alertname" = "~ ^Checkout" }
+interface = ["eth0"]
+duration = 600
+dedupe = "{fingerprint}"
+stop_on = "resolved"
+"""
+
+
+@pytest.fixture
+def rules_world(make_world, tmp_path):
+    """make(rules, more configuration): a world with these rules, which are in the file world.rules."""
+    def make(rules, config=None):
+        folder = tmp_path / "rules.d"
+        folder.mkdir()
+        path = folder / "10-test.toml"
+        path.write_text(rules)
+        world = make_world({**(config or {}), "rules": {"files": f"{folder}/*.toml"}})
+        world.rules = path
+        return world
+    return make
+
+
+def alert(world, kind, body, **expected):
+    answer = world.api.call("POST", f"/v1/alerts/{kind}", body=body).expect(200).json
+    assert {key: answer[key] for key in expected} == expected, answer
+    return answer
+
+
+def begun(world, since, rule):
+    """The request that the rule made since this moment."""
+    event = world.events.wait(lambda event: event["event"] == "accepted" and event.get("rule") == rule, since=since)
+    return Request(world.events, event["id"], {}, since)
+
+
+def rule(world, name):
+    return next(row for row in world.api.get("/v1/rules").expect(200).json["rules"] if row["name"] == name)
+
+
+def test_an_ids_alert_becomes_the_packets_from_before_it(rules_world):
+    world = rules_world(IDS, recorder())
+    world.sender.send(20, rate=1000, dst_port=7000, first=0)
+    world.sender.send(10, rate=1000, dst_port=7001, first=100)
+    since = world.events.mark()
+    alert(world, "eve", {**EVE, "dest_port": 7001}, alerts=1, matched=1, started=1)
+    request = begun(world, since, "ids")
+    done = request.done()
+    assert done["rule"] == "ids" and done["packets"] == 10, done
+    file = world.file(request)
+    file.assert_numbers(100, 10)
+    assert "asked for by the alert rule: ids" in file.comments and any("ET SCAN" in comment for comment in file.comments)
+    until(lambda: rule(world, "ids")["running"] == 0)
+    row = rule(world, "ids")
+    assert (row["matches"], row["started"], row["suppressed"], row["failed"]) == (1, 1, 0, 0) and row["last_match"]
+
+
+def test_the_same_flow_has_one_capture_at_a_time(rules_world):
+    world = rules_world(IDS.replace("duration = 1", "duration = 600"))
+    since = world.events.mark()
+    alert(world, "eve", EVE, started=1)
+    request = begun(world, since, "ids")
+    alert(world, "eve", EVE, started=0, suppressed=1)
+    alert(world, "eve", {**EVE, "flow_id": 78}, started=1, suppressed=0)
+    world.stop(request)
+    request.final()
+    until(lambda: rule(world, "ids")["running"] == 1)
+    alert(world, "eve", EVE, started=1)
+
+
+def test_a_rules_limits(rules_world):
+    world = rules_world(IDS.replace("duration = 1", 'duration = 600\nmax_running = 2\ncooldown = "600s"\nmax_per_hour = 3'))
+    since = world.events.mark()
+    for flow in (1, 2):
+        alert(world, "eve", {**EVE, "flow_id": flow}, started=1)
+    alert(world, "eve", {**EVE, "flow_id": 3}, suppressed=1)  # max_running
+    requests = [Request(world.events, event["id"], {}, since)
+                for event in world.events.wait_count(lambda event: event["event"] == "accepted", 2, 15, since)]
+    for request in requests:
+        world.stop(request)
+        request.final()
+    until(lambda: rule(world, "ids")["running"] == 0)
+    alert(world, "eve", {**EVE, "flow_id": 1}, suppressed=1)  # cooldown
+    alert(world, "eve", {**EVE, "flow_id": 4}, started=1)
+    alert(world, "eve", {**EVE, "flow_id": 5}, suppressed=1)  # max_per_hour
+    assert rule(world, "ids")["suppressed"] == 3
+
+
+def test_a_resolved_alert_ends_the_capture_and_delivers_it(rules_world):
+    world = rules_world(FIRING)
+    since = world.events.mark()
+    firing = {"status": "firing", "labels": {"alertname": "CheckoutSlow"}, "fingerprint": "f1"}
+    alert(world, "alertmanager", {"status": "firing", "alerts": [firing, {**firing, "labels": {"alertname": "Disk"}}]},
+          alerts=2, matched=1, started=1)
+    request = begun(world, since, "latency")
+    world.sender.send(5, rate=1000)
+    world.wait_packets(request, 5)
+    alert(world, "alertmanager", {"alerts": [{**firing, "status": "resolved"}]}, matched=1, stopped=1, started=0)
+    done = request.done()
+    assert done["reason"] == "stopped" and done["packets"] == 5
+    world.file(request).assert_numbers(0, 5)
+
+
+def test_files_are_read_again_and_a_faulty_set_keeps_the_old_one(rules_world):
+    world = rules_world(IDS)
+    world.rules.write_text(IDS + FIRING)
+    world.daemon.wait_log("rules-loaded", rules="2")
+    since = len(world.daemon.lines)
+    faulty = world.rules.with_name("20-faulty.toml")
+    faulty.write_text('[[rule]]\nname = "x"\nmatch = { a = 1 }\nbpf = "port {p}"\n')
+    line = world.daemon.wait_log("rules-faulty", since=since)
+    assert line.fields["fault"].startswith(f"{faulty}:4:7: bpf: {{p}} needs a type in a filter")
+    alert(world, "eve", EVE, started=1)
+    os.unlink(faulty)
+    world.daemon.wait_log("rules-loaded", since=since, rules="2")
+
+
+def test_a_dry_run_says_what_it_would_do(rules_world):
+    world = rules_world(IDS + "dry_run = true\n")
+    alert(world, "eve", EVE, matched=1, started=0, dry_run=1)
+    line = world.daemon.wait_log("alert-dry-run", rule="ids")
+    assert 'port 20000 and port 9' in line.fields["request"]
+    assert not world.api.get("/v1/captures").expect(200).json["captures"]
+
+
+def test_what_cannot_be_read_is_refused_and_counted(rules_world):
+    world = rules_world(IDS)
+    assert "is not JSON" in world.api.call("POST", "/v1/alerts/eve", body="{").expect(400).error
+    assert "the formats are eve zeek" in world.api.call("POST", "/v1/alerts/xml", body="{}").expect(404).error
+    world.daemon.wait_log("alert-unreadable", format="eve")
+    assert world.api.get("/v1/rules").json["since_start"]["unreadable"] == 1
+
+
+def test_the_daemon_does_not_start_with_faulty_rules(make_world, tmp_path):
+    (tmp_path / "bad.toml").write_text("[[rule]]\n")
+    world = make_world({"rules": {"files": f"{tmp_path}/*.toml"}}, start=False)
+    world.daemon.launch()
+    world.daemon.wait_text("bad.toml:1:1: name: is missing")
+    assert world.daemon.wait_exit() == 2
+    checked = subprocess.run([*world.daemon.command(), "-check"], capture_output=True, text=True, timeout=60)
+    assert checked.returncode == 2 and "bad.toml:1:1: match: is missing" in checked.stderr
+
+
+TRAP = """router1
+UDP: [10.0.0.1]:45000->[10.0.0.9]:162
+.1.3.6.1.2.1.1.3.0 0:0:00:10.00
+.1.3.6.1.6.3.1.1.4.1.0 .1.3.6.1.6.3.1.1.5.3
+"""
+
+LINK_DOWN = """
+[[rule]]
+name = "linkdown"
+input = "trap"
+match = { oid = "1.3.6.1.6.3.1.1.5.3" }
+bpf = "host {address:ip}"
+interface = ["eth0"]
+duration = 600
+"""
+
+
+def test_pcapctl_hands_over_a_trap_and_lists_rules(rules_world):
+    world = rules_world(LINK_DOWN)
+    since = world.events.mark()
+    socket = ("--socket", world.api.path)
+    result = pcapctl.run("alert", "--input", "trap", *socket, input=TRAP)
+    assert result.status == 0 and "1 of 1 alerts matched a rule; captures begun: 1" in result.stderr, result
+    assert begun(world, since, "linkdown")
+    rows = pcapctl.run("rules", "list", *socket)
+    assert rows.status == 0 and rows.rows()[0][:5] == ["linkdown", "trap", "1", "1", "1"], rows
+    assert pcapctl.run("alert", "--input", "trap", "--json", *socket, input=TRAP).json["started"] == 1
+    broken = pcapctl.run("alert", "--input", "trap", *socket, input="router1\n")
+    assert broken.status == 1 and "has no variable 1.3.6.1.6.3.1.1.4.1.0 (snmpTrapOID)" in broken.stderr
+
+
+def test_pcapctl_tries_rules_without_a_daemon(tmp_path):
+    path = tmp_path / "rules.toml"
+    path.write_text(FIRING + IDS)
+    checked = pcapctl.run("rules", "check", path)
+    assert checked.status == 0 and "the rules are valid (2)" in checked.stderr
+    tested = pcapctl.run("rules", "test", path, "--input", "eve", "--node", "edge1", input=json.dumps(EVE))
+    assert tested.status == 0, tested
+    assert tested.stdout.startswith("latency does not match: it is for the input alertmanager\nids matches\n{\n")
+    assert '"node": "edge1"' in tested.stdout and "port 20000 and port 9" in tested.stdout
+    other = pcapctl.run("rules", "test", path, "--input", "eve", "--json", input=json.dumps({**EVE, "alert": {"severity": 3}}))
+    assert other.status == 4 and [row["matches"] for row in other.json[0]] == [False, False]
+    assert other.json[0][1]["why"] == "alert.severity is \"3\""
+
+
+def test_pcapctl_names_the_faults_of_rules(tmp_path):
+    path = tmp_path / "rules.toml"
+    path.write_text(IDS + "colldown = 5\n")
+    checked = pcapctl.run("rules", "check", path)
+    assert checked.status == 2 and f"{path}:12:1: " in checked.stderr and "did you mean cooldown?" in checked.stderr, checked
+    assert "no such file, or no rule in it" in pcapctl.run("rules", "check", tmp_path / "none.toml").stderr
+    assert pcapctl.run("rules", "check").status == 2
+
+
+def test_alerts_come_over_a_redis_channel(rules_world):
+    world = rules_world(IDS.replace('input = "eve"', 'input = "suricata"'),
+                        {"input": [{"format": "eve", "from": "redis-channel", "name": "suricata"}]})
+    world.daemon.wait_log("subscribed", channel="suricata")
+    since = world.events.mark()
+    world.publish("not JSON", "suricata")
+    world.daemon.wait_log("alert-unreadable", input="suricata", format="eve")
+    world.publish(EVE, "suricata")
+    assert begun(world, since, "ids")
+
+
+def test_alerts_come_from_a_redis_list_and_a_stream(rules_world):
+    """A list's items wait for the daemon; a stream is read from its start on, also across an outage of Redis."""
+    world = rules_world(IDS.replace("duration = 1", "duration = 600"),
+                        {"input": [{"format": "eve", "from": "redis-list", "name": "alerts"},
+                                   {"format": "eve", "from": "redis-stream", "name": "eves", "field": "eve"}]})
+    world.daemon.wait_log("input-ready", input="stream:eves")
+    since = world.events.mark()
+    with world.redis.client() as client:
+        client.rpush("alerts", *(json.dumps({**EVE, "flow_id": flow}) for flow in (1, 2)))
+        client.xadd("eves", {"other": "x"})
+        client.xadd("eves", {"eve": json.dumps({**EVE, "flow_id": 3})})
+    world.events.wait_count(lambda event: event["event"] == "accepted" and event.get("rule") == "ids", 3, 15, since)
+    world.daemon.close()
+    with world.redis.client() as client:
+        client.rpush("alerts", json.dumps({**EVE, "flow_id": 4}))
+        client.xadd("eves", {"eve": json.dumps({**EVE, "flow_id": 5})})
+    since = world.events.mark()
+    world.daemon.start(subscribed=True)
+    begun(world, since, "ids")
+    until(lambda: rule(world, "ids")["matches"] == 1)
+
+
+IN_ALL_WAYS = """
+[[rule]]
+name = "ids"
+match = { event_type = "alert" }
+interface = ["eth0"]
+duration = 600
+dedupe = "{flow_id}"
+"""
+
+
+def test_alerts_come_through_sockets(rules_world, tmp_path):
+    """Datagrams are messages; lines are, too, and what has its length before it, in pieces and without a last newline."""
+    inputs = [{"format": "eve", "from": "unix-dgram", "name": f"{tmp_path}/dgram"},
+              {"format": "eve", "from": "unix-stream", "name": f"{tmp_path}/stream"},
+              {"format": "syslog", "from": "tcp", "name": "127.0.0.1:5141"},
+              {"format": "eve", "from": "udp", "name": "127.0.0.1:5140"}]
+    world = rules_world(IN_ALL_WAYS + IN_ALL_WAYS.replace('"ids"', '"syslog"').replace("event_type", '"json.event_type"')
+                        .replace("{flow_id}", "{json.flow_id}"), {"input": inputs})
+    for name in (f"unix:{tmp_path}/dgram", f"unix:{tmp_path}/stream", "tcp:127.0.0.1:5141", "udp:127.0.0.1:5140"):
+        world.daemon.wait_log("input-ready", input=name)
+
+    def eve(flow):
+        return json.dumps({**EVE, "flow_id": flow}).encode()
+
+    def matches(name, count):
+        until(lambda: rule(world, name)["matches"] == count, what=f"{count} matches of {name}")
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
+        client.sendto(eve(1), f"{tmp_path}/dgram")
+    matches("ids", 1)
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(f"{tmp_path}/stream")
+        client.sendall(eve(2) + b"\r\n\n" + eve(3)[:20])
+        matches("ids", 2)
+        client.sendall(eve(3)[20:])
+    matches("ids", 3)
+    with world.host.call(lambda: socket.create_connection(("127.0.0.1", 5141))) as client:
+        message = b"<34>1 - - - - - - " + eve(4)
+        client.sendall(b"%d " % len(message) + message + b"%d " % len(message) + message[:10])
+        matches("syslog", 1)
+        client.sendall(message[10:] + message.replace(b'"flow_id": 4', b'"flow_id": 5') + b"\n")
+        matches("syslog", 3)
+    with world.host.call(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as client:
+        client.sendto(eve(6), ("127.0.0.1", 5140))
+    matches("ids", 4)
+    assert rule(world, "ids")["started"] == 4 and rule(world, "syslog")["started"] == 2  # the repeated one is suppressed
+
+
+def test_a_client_with_an_endless_line_is_cut_off(rules_world, tmp_path):
+    world = rules_world(IN_ALL_WAYS, {"input": [{"format": "eve", "from": "unix-stream", "name": f"{tmp_path}/stream"}]})
+    world.daemon.wait_log("input-ready")
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(f"{tmp_path}/stream")
+        with pytest.raises(OSError):
+            for _ in range(1000):
+                client.sendall(b"x" * 65536)
+    world.daemon.wait_log("input-client-dropped", error="a message is too long")
+    world.assert_works()
+
+
+def test_an_input_that_cannot_be_opened_is_named(make_world, tmp_path):
+    (tmp_path / "file").write_text("")
+    for kind, name, fault in (("unix-stream", f"{tmp_path}/file", "Address already in use"), ("tcp", "localhost", "must be an absolute path"),
+                              ("file", "eve.json", "must be the absolute path of a file")):
+        world = make_world({"input": [{"from": kind, "name": name}]}, start=False)
+        world.daemon.launch()
+        world.daemon.wait_text("input.name", fault)
+        assert world.daemon.wait_exit() != 0
+
+
+def test_an_alert_token_opens_alerts_and_nothing_else(rules_world, tmp_path):
+    """Over TCP; the file is followed when it changes, and the kind of body is the format's."""
+    tokens, token = tmp_path / "tokens", tmp_path / "token"
+    for path, text in ((tokens, "# sources\nids:0123456789abcdef\n"), (token, "f" * 16)):
+        path.write_text(text)
+        path.chmod(0o600)
+    world = rules_world(IN_ALL_WAYS, {"api": {"listen": "127.0.0.1:7227", "token_file": str(token), "alert_tokens_file": str(tokens)}})
+
+    def ask(secret, method, path, body=None, kind="application/json"):
+        connection = http.client.HTTPConnection("127.0.0.1", 7227, timeout=30)
+        world.host.call(connection.connect)
+        connection.request(method, path, body, {"Authorization": f"Bearer {secret}", "Content-Type": kind})
+        answer = connection.getresponse()
+        answer.read()
+        connection.close()
+        return answer.status
+
+    alert_of = "event_type=alert flow_id=1"
+    assert ask("0123456789abcdef", "POST", "/v1/alerts/kv", alert_of, "text/plain") == 200
+    assert ask("f" * 16, "POST", "/v1/alerts/kv", alert_of, "text/plain") == 200
+    assert rule(world, "ids")["matches"] == 2
+    assert ask("0123456789abcdef", "GET", "/v1/captures") == 403
+    assert ask("0123456789abcdef", "POST", "/v1/captures", json.dumps(world.fields(timeout=1))) == 403
+    assert ask("0123456789abcdee", "POST", "/v1/alerts/kv", alert_of) == 401
+    tokens.write_text("ids:fedcba9876543210\n")
+    until(lambda: ask("fedcba9876543210", "POST", "/v1/alerts/kv", alert_of, "text/plain") == 200)
+    assert ask("0123456789abcdef", "POST", "/v1/alerts/kv", alert_of, "text/plain") == 401
+
+
+PUBLISHED = """
+[[rule]]
+name = "latency"
+match = { status = "firing" }
+node = "{labels.instance:host}"
+interface = ["eth0"]
+duration = 600
+dedupe = "{fingerprint}"
+stop_on = "resolved"
+publish = true
+"""
+
+
+def test_a_rules_host_asks_other_nodes_and_stops_their_captures(make_fleet, tmp_path):
+    """Signed with its key; the node that the alert is about is looked up; nothing runs where the rule is."""
+    (tmp_path / "rules.toml").write_text(PUBLISHED)
+    (tmp_path / "key").write_text("rules:0123456789abcdef0123456789abcdef\n")
+    os.chmod(tmp_path / "key", 0o600)
+    central = {"rules": {"files": f"{tmp_path}/rules.toml", "hosts": ["10.0.0.7=edge"], "sign_key": f"{tmp_path}/key"},
+               "input": [{"format": "alertmanager", "from": "redis-channel", "name": "alerts"}]}
+    signed = {"requests": {"keys_file": f"{tmp_path}/key", "interfaces": ["eth0"]}}
+    fleet = make_fleet(["central", "edge"], config={"central": {**central, **signed}, "edge": signed})
+    fleet.daemons["central"].wait_log("subscribed", channel="alerts")
+    events, since = fleet.events, fleet.events.mark()
+    alerts = {"alerts": [{"status": "firing", "fingerprint": "f1", "labels": {"instance": "10.0.0.7:9100"}}]}
+    with fleet.bus.client() as client:
+        client.publish("alerts", json.dumps(alerts))
+        accepted = events.wait(lambda event: event["event"] == "accepted", since=since)
+        assert (accepted["node"], accepted["key"]) == ("edge", "rules"), accepted
+        line = fleet.daemons["central"].wait_log("request-published", rule="latency", node="edge")
+        assert line.fields["request"] == accepted["id"]
+        stop = {"stop": True, "node": "edge", "dedupe": "f1", "id": new_id("stop")}
+        client.publish("capture", json.dumps(stop))
+        refused = events.wait(lambda event: event.get("id") == stop["id"], since=since)
+        assert (refused["event"], refused["field"]) == ("rejected", "sig"), refused
+        alerts["alerts"][0]["status"] = "resolved"
+        client.publish("alerts", json.dumps(alerts))
+        answer = events.wait(lambda event: event.get("reason") == "stop", since=since)
+        assert (answer["event"], answer["node"], answer["count"]) == ("done", "edge", 1) and "capture" not in answer, answer
+        done = events.wait(lambda event: event["event"] == "done" and event.get("capture"), since=since)
+        assert done["id"] == accepted["id"] and done["reason"] == "empty", done
+        client.publish("alerts", json.dumps(alerts))
+        events.wait_count(lambda event: event.get("reason") == "stop", 2, 15, since)
+        assert "count" not in events.all(lambda event: event.get("reason") == "stop", since)[1]
+    assert {event["node"] for event in events.all(lambda event: event["event"] != "warning", since)} == {"edge"}
+
+
+def test_a_stop_ends_what_runs_with_its_key(rules_world):
+    """Also without rules: it is a request like any other, over the control API, too."""
+    world = rules_world(PUBLISHED, {"redis": {"listen": True}})
+    requests = [world.request(interface=["eth0"], duration=600, dedupe=key) for key in ("a", "a", "b")]
+    for request in requests:
+        request.wait("accepted")
+    answer = world.api.call("POST", "/v1/captures?wait=1", body={"stop": True, "node": "test-node", "dedupe": "a"}).expect(200).json
+    assert [(event["event"], event["reason"], event["count"]) for event in answer["events"]] == [("done", "stop", 2)], answer
+    for request in requests[:2]:
+        assert request.done()["reason"] == "empty"
+    assert world.api.get("/v1/captures").json["captures"][0]["state"] == "running"
+    assert "cannot be combined with stop" in world.api.call("POST", "/v1/captures", body={
+        "stop": True, "node": "test-node", "dedupe": "a", "bpf": "tcp"}).expect(400).error
+
+
+def test_a_file_is_followed_across_rotation(rules_world, tmp_path):
+    """From its end, over a rename, a truncation and an absence; a line may come in pieces."""
+    path, absent = tmp_path / "eve.json", tmp_path / "later" / "eve.json"
+    path.write_text("{}\n" + json.dumps(EVE)[:30])
+    world = rules_world(IN_ALL_WAYS, {"input": [{"format": "eve", "from": "file", "name": str(name)} for name in (path, absent)]})
+    for name in (path, absent):
+        world.daemon.wait_log("input-ready", input=f"file:{name}")
+
+    def eve(flow):
+        return json.dumps({**EVE, "flow_id": flow})
+
+    def add(text, to=path):
+        with open(to, "a", encoding="utf-8") as file:
+            file.write(text)
+
+    def matches(count):
+        until(lambda: rule(world, "ids")["started"] == count, what=f"{count} captures")
+
+    add(json.dumps(EVE)[30:] + "\n")  # its beginning was there before
+    add(eve(1) + "\r\n" + eve(2)[:20])
+    matches(1)
+    add(eve(2)[20:] + "\n")
+    matches(2)
+    path.rename(tmp_path / "eve.json.1")
+    add(eve(3) + "\n", tmp_path / "eve.json.1")  # the writer goes on until it opens the new one
+    path.write_text("")
+    add(eve(4), tmp_path / "eve.json.1")
+    matches(3)
+    add(eve(5) + "\n")
+    matches(5)  # the last line of a file that is left may have no end
+    os.truncate(path, 0)
+    add(eve(6) + "\n")
+    matches(6)
+    path.unlink()
+    absent.parent.mkdir()
+    absent.write_text(eve(7) + "\n")
+    matches(7)
+    path.write_text(eve(8) + "\n" + "x" * 1100000 + "\n" + eve(9) + "\n")
+    matches(9)
+    world.daemon.wait_log("input-read-failed", error="a line is too long")
+    assert world.api.get("/v1/rules").json["since_start"]["unreadable"] == 0
