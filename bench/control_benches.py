@@ -58,7 +58,7 @@ def ask_fleet(fleet, directory, port):
     result = fleet.ask("capture", "--nodere", "^edge", "-i", "eth0", "--before", "60s", "-c", PER_NODE, "--timeout", "20s", "--id",
                        new_id("bench"), "--merge", path, f"udp port {port}")
     elapsed = time.monotonic() - begin
-    if result.status != 0:
+    if result.status not in (0, 3):  # 3: the recorders have not run for 60 s
         raise AssertionError(f"pcapctl: {result}")
     found = int(judge(path)["Number of packets"])
     if found != NODES * PER_NODE:

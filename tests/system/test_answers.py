@@ -224,7 +224,7 @@ def test_a_node_that_presence_does_not_know_is_reported_at_once(fleet):  # noqa:
     fleet.add("edge8", captures())
     with Pcapctl("capture", "-i", "eth0", "--node", "edge9", "--answer-timeout", "2s", "--redis", fleet.url) as command:
         line = command.process.stderr.readline().decode()
-        assert line == 'pcapctl: presence knows no node "edge9", did you mean "edge8"?; `pcapctl nodes` lists them\n', line
+        assert line == 'pcapctl: presence knows no node "edge9" (did you mean "edge8"?); `pcapctl nodes` lists them\n', line
         assert command.is_running()
         result = command.finish()
     assert result.status == 1 and result.rows()[0][:3] == ["edge9", "-", "no"], result
@@ -251,7 +251,7 @@ def flood():
 
 
 @pytest.mark.parametrize("number, words", [(signal.SIGINT, ["watch"]), (signal.SIGTERM, ["watch"]),
-                                           (signal.SIGTERM, ["capture", "-i", "lo", "-"])])
+                                           (signal.SIGTERM, ["capture", "-i", "lo", "-d", "local", "-"])])
 def test_signals_end_a_command_whose_output_nothing_reads(serve, number, words):  # noqa: F811
     big = pcapng(packets=[(at, b"x" * 60000) for at in range(1, 50)])
     answer = capturing([final()], {"1": ("n1-lo.pcapng", big)})

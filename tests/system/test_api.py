@@ -266,6 +266,7 @@ def test_list_has_the_newest_first_with_current_counts(world, api):
 
 
 def test_running_capture_stays_listed_after_newer_ones_end(world, api):
+    until(lambda: not any(view["state"] == "running" for view in api.get("/v1/captures").json["captures"]), 10, "earlier ends")
     running = start(api)
     for _ in range(3):
         ended(api, world.sender, bpf="udp")

@@ -133,7 +133,7 @@ def test_recorders_share_what_the_cgroup_leaves_and_say_so(make_world, make_host
     assert metric(world, "pcapdaemon_rings_shrunk_total") == 2
     assert world.daemon.wait_log("memory-exceeds-host").fields["warning"].endswith("the cgroup's limit is 100 MiB")
     status = Pcapctl("--socket", world.api.path, "status", netns=world.host).finish()
-    assert [row[3] for row in status.rows() if row and row[0] in ("eth0", "eth1")] == ["shrunk", "shrunk"]
+    assert [row[2] for row in status.rows() if row and row[0] in ("eth0", "eth1")] == ["shrunk", "shrunk"]
     assert world.daemon.oom_score_adj() == 300
     world.capture(interface=["eth0"], duration=60)
     assert "cgroup's limit" in world.refused(interface=["lo"], duration=60)["reason"]

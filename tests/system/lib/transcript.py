@@ -9,6 +9,7 @@ import dataclasses
 import re
 
 _VARYING = [
+    (r"\d{8}T\d{6}(\.\d+)?Z", "TIME"),
     (r"\d{4}-\d\d-\d\dT\d\d:?\d\d:?\d\d(\.\d+)?Z?", "TIME"),
     (r"\b\d\d:\d\d:\d\d(\.\d+)?\b", "TIME"),
     (r"\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{8,64}\b|\b\d{8}\b", "ID"),

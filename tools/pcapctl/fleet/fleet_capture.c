@@ -250,8 +250,8 @@ static int expect_named_node(struct capture_session *session, const json_t *node
 		known[i] = json_text(json_array_get(nodes, i), "node");
 	nearest = suggest(name, known, count);
 	terminal_error("presence knows no node \"%s\"%s%s%s; `pcapctl nodes` lists them",
-		       printable(shown[0], sizeof(shown[0]), name), nearest ? ", did you mean \"" : "",
-		       nearest ? printable(shown[1], sizeof(shown[1]), nearest) : "", nearest ? "\"?" : "");
+		       printable(shown[0], sizeof(shown[0]), name), nearest ? " (did you mean \"" : "",
+		       nearest ? printable(shown[1], sizeof(shown[1]), nearest) : "", nearest ? "\"?)" : "");
 	return session->expected ? 0 : fleet_tally_expect(session->tally, session->request, names, err);
 }
 
