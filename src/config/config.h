@@ -149,8 +149,8 @@ struct config {
 	} api;
 	struct config_requests requests;
 	struct {
-		char *files;		     /* a pattern; "": none */
-		char *sign_key;		     /* "": none */
+		char *files;			/* a pattern; "": none */
+		char *sign_key;			/* "": none */
 		struct config_strings hosts;	/* "HOST=NODE" */
 		struct config_keyring *keyring; /* of sign_key; the first key signs; NULL: none */
 	} rules;
