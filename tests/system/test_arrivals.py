@@ -91,7 +91,7 @@ def test_a_burst_with_one_odd_stamp_is_complete(world, stamp, past):
 
 
 def test_odd_stamps_do_not_count_toward_an_idle_limit(world):
-    request = capture(world, timeout=1.5, duration=20)
+    request = capture(world, timeout=5, duration=60)
     send_stamped(world.host, "s0", [0, "+3600000000000", "-3600000000000", 0])
     done = request.done()
     assert (done["reason"], done["packets"], done["odd_stamps"]) == ("idle", 4, 2), done

@@ -47,10 +47,15 @@ def test_checksum_that_is_not_ready_is_marked(world):
 
 
 def assert_gaps_are_marked(file, event):
-    """Each count stands at the packet after its gap."""
+    """Each count stands at the packet after its gap, but for drops that the kernel counts while the ring thread reads its counter: these
+    may stand at the next gap. None stands before its gap."""
     gaps = {after: after - before - 1 for before, after in zip(file.numbers, file.numbers[1:]) if after - before > 1}
     marks = {packet.number: packet.missing for packet in file.packets if packet.missing}
-    assert marks == gaps and sum(marks.values()) == lost(event), (marks, gaps, event["lost"])
+    assert marks.keys() <= gaps.keys() and sum(marks.values()) == sum(gaps.values()) == lost(event), (marks, gaps, event["lost"])
+    due = 0
+    for number in sorted(gaps):
+        due += gaps[number] - marks.get(number, 0)
+        assert due >= 0, (marks, gaps)
 
 
 def flood_while_stopped(world, size):

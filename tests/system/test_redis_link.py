@@ -32,8 +32,8 @@ def lines_of(one, message_id, role="subscriber"):
 
 
 def events_of(subscription, count):
-    """Ids of the next `count` events that the server delivers."""
-    ids, deadline = [], time.monotonic() + seconds(15)
+    """Ids of the next `count` events that the server delivers. A link that could not connect may wait 30 s for its next try."""
+    ids, deadline = [], time.monotonic() + seconds(60)
     while len(ids) < count:
         assert time.monotonic() < deadline, f"received only {ids}"
         message = subscription.get_message(timeout=1)
