@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "alert/alert_path.h"
@@ -132,9 +133,13 @@ static int read_text(enum alert_format format, const char *bytes, size_t size, j
 
 	if (valid < size)
 		return error_set(err, -EINVAL, "is not UTF-8 text at byte %zu", valid);
-	cleanup(cleanup_free) char *text = strndup(bytes, size);
+	cleanup(cleanup_free) char *text = malloc(size + 1);
 	json_t *alert = json_object();
 	int r = text && alert ? 0 : -ENOMEM;
+	if (r == 0) {
+		memcpy(text, bytes, size);
+		text[size] = '\0';
+	}
 	if (r == 0)
 		r = format == ALERT_FORMAT_KV	    ? alert_text_read_pairs(text, alert, err)
 		    : format == ALERT_FORMAT_SYSLOG ? alert_text_read_syslog(text, alert, err)
