@@ -3,8 +3,8 @@
  * A running capture as a file that is read while its packets come (GET /v1/live). Packets wait for the reader in a
  * budget of their own: what exceeds it is dropped and counted, so a slow reader holds neither a ring nor the capture.
  *
- * It has two holders. The reader makes it, reads it and closes it; the capture's owner fills it, ends it and is told
- * when it was closed. Each drops its reference itself. Loop thread.
+ * It has two holders. The reader makes it, reads it and closes it; the capture's owner fills it, ends it and learns
+ * when it is closed. Each drops its reference itself. Loop thread.
  */
 #pragma once
 

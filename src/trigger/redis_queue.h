@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Trigger: a Redis list, or a stream without a group, as alert sources write them. Whoever reads a list takes its items
- * away, so each goes to one reader; a stream is read from now on, by all. Loop thread.
+ * Trigger: a Redis list, or a stream without a group, as alert sources write them. A reader of a list removes what it
+ * reads, so each item goes to one reader; a stream is read from now on, by all. Loop thread.
  */
 #pragma once
 

@@ -37,7 +37,7 @@ class Live:
         self.answer, self.bytes = self.connection.getresponse(), b""
 
     def read_packets(self, count):
-        """Reads until so many packets have come."""
+        """Reads until this number of packets has come."""
         while len(self.file.packets) < count:
             self.bytes += self.answer.read1(65536)
         return self.file

@@ -14,7 +14,7 @@ struct redis_backoff {
 };
 
 void redis_backoff_up(struct redis_backoff *backoff);
-/* Whether it has been up for so long that the next failure is a new one. Only while up. */
+/* Whether it has been up long enough for the next failure to be a new one. Only while up. */
 bool redis_backoff_is_stable(struct redis_backoff *backoff);
 /* After a failed attempt, or an end of the connection (`was_up`): the time to wait, less than `max_ns`. */
 uint64_t redis_backoff_next_ns(struct redis_backoff *backoff, bool was_up, uint64_t max_ns);
