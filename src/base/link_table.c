@@ -3,6 +3,9 @@
  * The kernel queues a notice before the call that changed an interface returns. Each reader of the table first takes
  * over what is queued, so it knows all changes that were finished when it was called. If notices were lost, because the
  * queue was full, the thread reads all interfaces again; until then the table is as it was.
+ *
+ * Those who wait for changes (link_table_watch) have no notices of their own: the kernel hands a notice to one socket
+ * after the other, so another socket's notice may come before the table's.
  */
 #include "base/link_table.h"
 
@@ -24,6 +27,7 @@
 #define QUEUE_BYTES (8 << 20)	   /* several thousand notices */
 #define MESSAGE_BYTES (256u << 10) /* a link has at most 64 KiB of names */
 #define DUMPS_MAX 8		   /* while interfaces change all the time */
+#define WATCHES_MAX 8
 #define RETRY_MS 1000
 
 struct entry {
@@ -44,6 +48,8 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct table current = {.fd = -1};
 static bool started, stop;
 static int wake_fd = -1;
+static int watches[WATCHES_MAX]; /* under `lock` */
+static size_t watch_count;
 static pthread_t thread;
 static _Alignas(struct nlmsghdr) uint8_t notice[MESSAGE_BYTES]; /* under `lock` */
 
@@ -218,10 +224,25 @@ static bool apply_all(struct table *table, const uint8_t *bytes, size_t size, bo
 	return false;
 }
 
+static void signal_fd(int fd)
+{
+	const uint64_t one = 1;
+
+	if (write(fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
+		log_error("link-table-wake-failed", log_str("error", strerror(errno)));
+}
+
+/* Called with `lock` held, after `current` has changed. */
+static void signal_watches(void)
+{
+	for (size_t i = 0; i < watch_count; i++)
+		signal_fd(watches[i]);
+}
+
 /* Takes over the notices that are queued. Called with `lock` held. */
 static void take_notices(struct table *table)
 {
-	bool unused = false;
+	bool unused = false, changed = false;
 
 	while (table->fd >= 0) {
 		const ssize_t size = recv(table->fd, notice, sizeof(notice), MSG_DONTWAIT | MSG_TRUNC);
@@ -236,7 +257,10 @@ static void take_notices(struct table *table)
 			table->lost = true;
 		else
 			apply_all(table, notice, (size_t)size, &unused);
+		changed = true;
 	}
+	if (changed)
+		signal_watches();
 }
 
 static void free_table(struct table *table)
@@ -344,6 +368,7 @@ static int replace_table(void)
 	const struct table old = current;
 	current = made;
 	made = old;
+	signal_watches();
 	pthread_mutex_unlock(&lock);
 	return 0;
 }
@@ -352,10 +377,7 @@ static int replace_table(void)
 
 static void wake(void)
 {
-	const uint64_t one = 1;
-
-	if (write(wake_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
-		log_error("link-table-wake-failed", log_str("error", strerror(errno)));
+	signal_fd(wake_fd);
 }
 
 static void *keep(void *unused)
@@ -546,4 +568,41 @@ int link_table_list(struct link_entry **list, size_t *count)
 	*count = links ? current.count : 0;
 	pthread_mutex_unlock(&lock);
 	return !there ? -ENOTCONN : links ? 0 : -ENOMEM;
+}
+
+/* --- waiting for changes --- */
+
+int link_table_watch(void)
+{
+	int fd = -ENOTCONN;
+
+	pthread_mutex_lock(&lock);
+	if (started) {
+		fd = watch_count < WATCHES_MAX ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -ENOSPC;
+		if (fd == -1)
+			fd = -errno;
+	}
+	if (fd >= 0)
+		watches[watch_count++] = fd;
+	pthread_mutex_unlock(&lock);
+	return fd;
+}
+
+bool link_table_has_changed(int fd)
+{
+	uint64_t changes;
+
+	return read(fd, &changes, sizeof(changes)) > 0;
+}
+
+void link_table_unwatch(int *fd)
+{
+	pthread_mutex_lock(&lock);
+	for (size_t i = 0; *fd >= 0 && i < watch_count; i++) {
+		if (watches[i] == *fd)
+			watches[i] = watches[--watch_count];
+	}
+	cleanup_close(fd);
+	pthread_mutex_unlock(&lock);
+	*fd = -1;
 }

@@ -38,6 +38,14 @@ warn_unused int link_table_ask(const char *name, int *index);
 /* Copies all interfaces in the order of their indexes; the caller frees `*list`. 0, -ENOTCONN as above, or -ENOMEM. */
 warn_unused int link_table_list(struct link_entry **list, size_t *count);
 
+/*
+ * Returns a non-blocking descriptor that becomes readable whenever the table has changed, after the change is in it; or
+ * -errno, -ENOTCONN as above. The caller ends it with link_table_unwatch.
+ */
+warn_unused int link_table_watch(void);
+bool link_table_has_changed(int fd); /* drains the descriptor */
+void link_table_unwatch(int *fd);    /* closes it; -1: no effect */
+
 /* What a message of the kernel says of a link. */
 struct link_message {
 	int index;

@@ -16,10 +16,10 @@
 
 #include "base/clock.h"
 #include "base/container_of.h"
+#include "base/link_table.h"
 #include "base/log.h"
 #include "base/quantity.h"
 #include "capture/engine_internal.h"
-#include "capture/link_watch.h"
 #include "capture/ring_size.h"
 
 /* libpcap's parser recurses, and workers compile the own-traffic filter. Memory is touched as needed. */
@@ -305,7 +305,7 @@ static int open_fds(struct engine *engine)
 	engine->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (engine->epoll_fd < 0 || engine->wake_fd < 0 || engine->timer_fd < 0)
 		return -errno; /* of the last that failed: all for the same reason */
-	engine->link_fd = link_watch_open();
+	engine->link_fd = link_table_watch();
 	if (engine->link_fd < 0)
 		return engine->link_fd;
 	int *const watched[] = {&engine->wake_fd, &engine->timer_fd, &engine->link_fd};
@@ -412,7 +412,7 @@ void engine_free(struct engine *engine)
 	cleanup_close(&engine->epoll_fd);
 	cleanup_close(&engine->wake_fd);
 	cleanup_close(&engine->timer_fd);
-	cleanup_close(&engine->link_fd);
+	link_table_unwatch(&engine->link_fd);
 	pthread_cond_destroy(&engine->work_available);
 	pthread_cond_destroy(&engine->sources_changed);
 	pthread_cond_destroy(&engine->ended_available);

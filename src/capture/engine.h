@@ -31,7 +31,8 @@ struct engine_options {
 #define ENGINE_CONSUMERS_MAX 16384 /* at once, regardless of the configuration */
 #define ENGINE_RINGS_MAX 4096	   /* opened on demand; idle ones give way */
 
-/* `loop` delivers the ends of consumers. Returns NULL and sets `err` on failure. */
+/* `loop` delivers the ends of consumers. Needs the table of links (base/link_table.h) as long as it lives. Returns NULL
+ * and sets `err` on failure. */
 struct engine *engine_new(struct event_base *loop, const struct engine_options *options, struct error *err);
 
 /* Loop thread. Ends the threads and closes the rings. Free every consumer first. */

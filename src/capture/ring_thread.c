@@ -10,9 +10,9 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/link_table.h"
 #include "base/log.h"
 #include "capture/engine_internal.h"
-#include "capture/link_watch.h"
 #include "capture/recorder.h"
 
 #define EPOLL_EVENTS 64
@@ -69,6 +69,7 @@ struct interface_check {
 };
 
 #define INTERFACE_CHECK_SHARE 10
+#define INTERFACE_CHECK_PAUSE_MAX_NS NS_PER_S /* the thread may have been held up while it looked */
 
 static void check_interfaces(struct engine *engine, struct interface_check *check)
 {
@@ -83,7 +84,9 @@ static void check_interfaces(struct engine *engine, struct interface_check *chec
 	recorder_interfaces_changed(engine);
 	pthread_mutex_unlock(&engine->lock);
 	const uint64_t end_ns = clock_boottime_ns();
-	check->not_before_ns = end_ns + INTERFACE_CHECK_SHARE * (end_ns - begin_ns);
+	const uint64_t pause_ns = INTERFACE_CHECK_SHARE * (end_ns - begin_ns);
+	check->not_before_ns =
+		end_ns + (pause_ns < INTERFACE_CHECK_PAUSE_MAX_NS ? pause_ns : INTERFACE_CHECK_PAUSE_MAX_NS);
 }
 
 static bool may_close(const struct source *source, uint64_t now_ns)
@@ -251,7 +254,7 @@ void *ring_thread_run(void *arg)
 			else if (events[i].data.ptr == &engine->timer_fd)
 				check_time |= read(engine->timer_fd, &ticks, sizeof(ticks)) > 0;
 			else if (events[i].data.ptr == &engine->link_fd)
-				interfaces_changed |= link_watch_read(engine->link_fd);
+				interfaces_changed |= link_table_has_changed(engine->link_fd);
 			else {
 				const struct source *source = events[i].data.ptr;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The kernel's notices (capture/link_watch.h) only tell that something has changed, so all interfaces are listed then.
+ * The table of links (base/link_table.h) only tells that something has changed, so all interfaces are listed then.
  * That takes milliseconds if there are hundreds, and pods may come and go all the time: at most a tenth of the loop's
  * time goes into it. An interface counts as known by its index, which the kernel does not use twice, and its link type:
  * packets of another one are another interface in a file.
@@ -16,14 +16,15 @@
 #include <sys/queue.h>
 
 #include "base/clock.h"
+#include "base/link_table.h"
 #include "base/log.h"
 #include "base/network_interface.h"
 #include "capture/link_type.h"
-#include "capture/link_watch.h"
 #include "job/targets.h"
 
-#define LISTING_SHARE 10     /* a listing is followed by this many times its duration without one */
-#define KNOWN_PRUNED_AT 8192 /* known interfaces, from which on those that are gone are forgotten */
+#define LISTING_SHARE 10	      /* a listing is followed by this many times its duration without one, */
+#define LISTING_PAUSE_MAX_NS NS_PER_S /* but no longer: the thread may have been held up */
+#define KNOWN_PRUNED_AT 8192	      /* known interfaces, from which on those that are gone are forgotten */
 
 struct known {
 	unsigned index;
@@ -109,8 +110,7 @@ static void stop_watching(struct follow *follow)
 	if (follow->link_event)
 		event_free(follow->link_event);
 	follow->link_event = NULL;
-	cleanup_close(&follow->link_fd);
-	follow->link_fd = -1;
+	link_table_unwatch(&follow->link_fd);
 }
 
 static void free_follower(struct follower *follower)
@@ -154,7 +154,8 @@ static void list_interfaces(struct follow *follow)
 	}
 	interface_list_deinit(&up);
 	const uint64_t end_ns = clock_boottime_ns();
-	follow->not_before_ns = end_ns + LISTING_SHARE * (end_ns - begin_ns);
+	const uint64_t pause_ns = LISTING_SHARE * (end_ns - begin_ns);
+	follow->not_before_ns = end_ns + (pause_ns < LISTING_PAUSE_MAX_NS ? pause_ns : LISTING_PAUSE_MAX_NS);
 }
 
 void follow_look(struct follow *follow)
@@ -175,10 +176,10 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx)
 	list_interfaces(ctx);
 }
 
-static void on_link_notice(evutil_socket_t fd, short what, void *ctx)
+static void on_link_change(evutil_socket_t fd, short what, void *ctx)
 {
 	(void)what;
-	if (link_watch_read(fd))
+	if (link_table_has_changed(fd))
 		follow_look(ctx);
 }
 
@@ -214,10 +215,10 @@ static int start_watching(struct follow *follow)
 {
 	if (follow->link_event)
 		return 0;
-	follow->link_fd = link_watch_open();
+	follow->link_fd = link_table_watch();
 	if (follow->link_fd < 0)
 		return follow->link_fd;
-	follow->link_event = event_new(follow->loop, follow->link_fd, EV_READ | EV_PERSIST, on_link_notice, follow);
+	follow->link_event = event_new(follow->loop, follow->link_fd, EV_READ | EV_PERSIST, on_link_change, follow);
 	if (follow->link_event && event_add(follow->link_event, NULL) == 0)
 		return 0;
 	stop_watching(follow);

@@ -55,7 +55,7 @@ def test_stream_request_without_descriptors_runs_later(durable):
     world = durable()
     pid = world.daemon.pid
     before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-    resource.prlimit(pid, resource.RLIMIT_NOFILE, (world.daemon.first_free_descriptor(), before[1]))
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (world.daemon.descriptor_limit(), before[1]))
     try:
         request = add(world, packets=1, timeout=60)
         world.daemon.wait_log("request-waits", request=request.id)

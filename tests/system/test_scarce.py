@@ -25,7 +25,7 @@ def test_request_without_a_file_descriptor_left_is_refused_for_that(make_world, 
     world = make_world(pairs=2)
     refusals = 0
     for spare in range(5):
-        limit_files(world.daemon, world.daemon.first_free_descriptor() + spare)
+        limit_files(world.daemon, world.daemon.descriptor_limit(spare))
         answer = world.request(timeout=1, **wanted).answer()
         if answer["event"] == "rejected":
             refusals += 1
@@ -44,7 +44,7 @@ def test_upload_without_a_file_descriptor_left_is_retried(make_world, tmp_path, 
     world = make_world({"cloudshark": {"ca_file": str(cert)}, "general": {"writelocal": False}, "memory": {"bytes": 0}},
                        cloudshark={"token": "t" * 16, "tls": (cert, key)})
     request = world.capture(packets=5, timeout=30)
-    limit_files(world.daemon, world.daemon.first_free_descriptor() + spare)
+    limit_files(world.daemon, world.daemon.descriptor_limit(spare))
     world.sender.send(5, rate=1000)
     if spare == 0:
         assert "too many open files" in world.daemon.wait_log("delivery-retry").fields["error"]

@@ -267,10 +267,11 @@ class Daemon:
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
-    def first_free_descriptor(self):
-        """As a limit (RLIMIT_NOFILE), it lets nothing more be opened, even if higher ones are in use."""
+    def descriptor_limit(self, spare=0):
+        """As RLIMIT_NOFILE, it lets nothing more be opened, or about `spare` descriptors. The standard ones stay open, so
+        without any to spare it does not matter what the daemon closes meanwhile."""
         used = set(map(int, os.listdir(f"/proc/{self.pid}/fd")))
-        return next(number for number in range(len(used) + 1) if number not in used)
+        return spare + next(number for number in range(len(used) + 1) if number not in used) if spare else 3
 
     def oom_score_adj(self):
         with open(f"/proc/{self.pid}/oom_score_adj") as file:

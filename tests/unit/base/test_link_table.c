@@ -9,11 +9,16 @@
 #include <errno.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <poll.h>
+#include <pthread.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "base/link_table.h"
 
@@ -239,6 +244,64 @@ static void test_list_has_the_state_of_now(void **state)
 	}
 }
 
+/* What a thread that waits for changes has found after the last one. */
+struct waiter {
+	int fd, stop_fd;
+	_Atomic bool up;
+	sem_t looked;
+};
+
+static void *look_after_each_change(void *ctx)
+{
+	struct waiter *waiter = ctx;
+	struct pollfd fds[] = {{.fd = waiter->fd, .events = POLLIN}, {.fd = waiter->stop_fd, .events = POLLIN}};
+
+	while (poll(fds, 2, -1) > 0 && !fds[1].revents) {
+		struct link_entry *list = NULL;
+		size_t count = 0;
+
+		if (!link_table_has_changed(waiter->fd) || link_table_list(&list, &count) < 0)
+			break;
+		waiter->up = count && list[0].up;
+		free(list);
+		sem_post(&waiter->looked);
+	}
+	return NULL;
+}
+
+static void test_who_waits_for_a_change_finds_it(void **state)
+{
+	struct waiter waiter = {0};
+	pthread_t thread;
+	int ends[2];
+
+	(void)state;
+	if (!is_privileged())
+		skip();
+	set_up(false);
+	waiter.fd = link_table_watch();
+	assert_true(waiter.fd >= 0);
+	assert_int_equal(pipe(ends), 0);
+	waiter.stop_fd = ends[0];
+	sem_init(&waiter.looked, 0, 0);
+	assert_int_equal(pthread_create(&thread, NULL, look_after_each_change, &waiter), 0);
+	for (unsigned i = 1; i <= 2000; i++) {
+		struct timespec deadline;
+
+		clock_gettime(CLOCK_REALTIME, &deadline);
+		deadline.tv_sec += 20;
+		set_up(i % 2);
+		while (waiter.up != i % 2)
+			assert_int_equal(sem_timedwait(&waiter.looked, &deadline), 0);
+	}
+	close(ends[1]);
+	pthread_join(thread, NULL);
+	close(ends[0]);
+	sem_destroy(&waiter.looked);
+	link_table_unwatch(&waiter.fd);
+	assert_int_equal(waiter.fd, -1);
+}
+
 static void test_without_a_table_nothing_is_known(void **state)
 {
 	struct link_entry *list = NULL;
@@ -247,6 +310,7 @@ static void test_without_a_table_nothing_is_known(void **state)
 
 	(void)state;
 	link_table_stop();
+	assert_int_equal(link_table_watch(), -ENOTCONN);
 	assert_int_equal(link_table_find(LONG_NAME, &index), -ENOTCONN);
 	assert_int_equal(link_table_list(&list, &count), -ENOTCONN);
 	assert_null(list);
@@ -262,6 +326,7 @@ int main(void)
 		cmocka_unit_test(test_names_of_interfaces_that_are_up_are_known_at_once),
 		cmocka_unit_test(test_names_of_interfaces_that_are_down_are_known_once_asked_for),
 		cmocka_unit_test(test_list_has_the_state_of_now),
+		cmocka_unit_test(test_who_waits_for_a_change_finds_it),
 		cmocka_unit_test(test_without_a_table_nothing_is_known),
 	};
 

@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/link_table.h"
 #include "base/slab_pool.h"
 #include "capture/consumer.h"
 #include "capture/engine.h"
@@ -59,6 +60,8 @@ static int set_up(void **state)
 		world.tuns[i] = add_tun(i);
 		world.privileged = world.tuns[i] >= 0;
 	}
+	if (link_table_start() < 0)
+		return -1;
 	evthread_use_pthreads();
 	world.loop = event_base_new();
 	world.slabs = slab_pool_new(&(struct slab_pool_options){0});
@@ -73,6 +76,7 @@ static int tear_down(void **state)
 {
 	(void)state;
 	engine_free(world.engine);
+	link_table_stop();
 	slab_pool_free(world.slabs);
 	event_base_free(world.loop);
 	return 0;

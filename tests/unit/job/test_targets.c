@@ -36,6 +36,22 @@ int link_table_list(struct link_entry **list, size_t *count)
 	return 0;
 }
 
+int link_table_watch(void)
+{
+	return -ENOTCONN;
+}
+
+bool link_table_has_changed(int fd)
+{
+	(void)fd;
+	return false;
+}
+
+void link_table_unwatch(int *fd)
+{
+	*fd = -1;
+}
+
 int network_interface_read(int index, struct network_interface *interface)
 {
 	if (index < 1 || index > link_count || index == gone)
