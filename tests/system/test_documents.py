@@ -12,7 +12,7 @@ import pytest
 
 from lib.daemon import PROGRAM, ROOT
 from lib.lab import DOCUMENTS, Lab
-from lib.transcript import Document, text_of
+from lib.transcript import Document, differences, text_of
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
@@ -23,7 +23,8 @@ def test_sessions_are_what_the_programs_print(tmp_path, name):
     with Lab(tmp_path) as lab:
         lab.prepare(name)
         for session in sessions:
-            assert text_of(lab.session(session)) == text_of(session), f"{name} shows something else; scripts/tour {name} updates it"
+            found = lab.session(session)
+            assert text_of(found) == text_of(session), f"scripts/tour {name} updates it:\n{differences(session, found)}"
 
 
 NOBODY = 65534

@@ -6,13 +6,14 @@ Sessions are compared in a form without what differs from run to run: times, ide
 of tables."""
 
 import dataclasses
+import difflib
 import re
 
 _VARYING = [
     (r"\d{8}T\d{6}(\.\d+)?Z", "TIME"),
     (r"\d{4}-\d\d-\d\dT\d\d:?\d\d:?\d\d(\.\d+)?Z?", "TIME"),
     (r"\b\d\d:\d\d:\d\d(\.\d+)?\b", "TIME"),
-    (r"\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{8,64}\b|\b\d{8}\b", "ID"),
+    (r"\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{8,64}\b|\b\d{8}\b|\b\d{12}\b", "ID"),  # some have no letter
     (r"\b[\d,.]+ ?(B|bytes|[KMG]i?B|kB)\b", "SIZE"),
     (r"\b[\d,]+(\.\d+)? ?(ns|µs|ms|s|m|h)\b", "DURATION"),
     (r"(?<!status )\b\d[\d,]*(\.\d+)?\b", "N"),
@@ -70,6 +71,12 @@ def steps(block):
         else:
             found[-1].output.append(line)
     return found
+
+
+def differences(shown, found):
+    """Between two sessions, in the form in which they are compared; "": none."""
+    texts = [[comparable(line) for line in text_of(session).splitlines()] for session in (shown, found)]
+    return "\n".join(difflib.unified_diff(*texts, "the document", "the programs", lineterm=""))
 
 
 def text_of(session):
