@@ -35,7 +35,9 @@ CLEANUP_DEFINE(loader, struct config_loader, loader_free)
 
 static void replace_text(struct config_loader *loader, const char *section, const char *key, const char *text)
 {
-	if (config_value_set_text(config_row_find(section, key), loader->config, text) < 0)
+	const struct config_row *row = config_row_find(section, key);
+
+	if (config_value_set_text(row, config_row_base(row, loader->config), text) < 0)
 		loader->out_of_memory = true;
 }
 
@@ -201,7 +203,7 @@ static void clear_keys(const struct config_section *section, void *base)
 		const struct config_section *own = row->section ? config_section_find(row->section) : NULL;
 
 		if (section ? own == section : !own || !own->repeated)
-			config_value_clear(row, base);
+			config_value_clear(row, config_row_base(row, base));
 	}
 }
 

@@ -71,6 +71,43 @@ struct config_requests {
 
 #define CONFIG_MAXBEFORE_NONE (366 * S_PER_DAY * NS_PER_S)
 
+/* The settings of each type of destination. The section of the type's name has one of these. */
+
+struct config_cloudshark {
+	char *host, *scheme, *token, *token_file, *ca_file;
+	uint64_t port;	     /* 0: the scheme's default */
+	uint64_t timeout_ns; /* 0: none */
+	bool upload, verify;
+};
+
+struct config_local {
+	char *directory;     /* general.localdir */
+	uint64_t max_bytes;  /* 0: no limit */
+	uint64_t min_free;   /* percent */
+	uint64_t max_age_ns; /* 0: never removed */
+};
+
+struct config_memory {
+	uint64_t bytes; /* 0: off */
+	uint64_t keep_ns;
+};
+
+struct config_redis {
+	bool listen, tls, presence, allow_replica, cluster;
+	char *host, *channel, *username, *auth, *auth_file, *ca_file, *cert_file, *key_file;
+	char *events;				/* channel; never empty after loading */
+	struct config_strings nodes, sentinels; /* each "host:port" */
+	char *master, *sentinel_username, *sentinel_auth, *sentinel_auth_file;
+	char *stream;		    /* a key; "": none */
+	char *group;		    /* never empty after loading */
+	uint64_t stream_max_age_ns; /* 0: no limit */
+	bool upload;
+	uint64_t file_size_bytes, files_size_bytes;
+	uint64_t file_ttl_ns;
+	uint64_t port;
+	bool configured; /* an option or key of it was given; false: there may be no Redis */
+};
+
 /* After loading, strings are never NULL unless noted; "" means not given. */
 struct config {
 	struct {
@@ -81,9 +118,8 @@ struct config {
 		uint64_t maxduration_ns;
 		uint64_t defaulttimeout_ns;
 		uint64_t snaplength_bytes;
-		bool writelocal;
-		char *localdir;
-		char *format; /* "pcapng" or "pcap" */
+		bool writelocal; /* to local.directory */
+		char *format;	 /* "pcapng" or "pcap" */
 		bool logrequests;
 		bool packetdebug;
 	} general;
@@ -110,36 +146,10 @@ struct config {
 		char *filter;
 		bool exclude_own;
 	} history;
-	struct {
-		char *host, *scheme, *token, *token_file, *ca_file;
-		uint64_t port;	     /* 0: the scheme's default */
-		uint64_t timeout_ns; /* 0: none */
-		bool upload, verify;
-	} cloudshark;
-	struct {
-		bool listen, tls, presence, allow_replica, cluster;
-		char *host, *channel, *username, *auth, *auth_file, *ca_file, *cert_file, *key_file;
-		char *events;				/* channel; never empty after loading */
-		struct config_strings nodes, sentinels; /* each "host:port" */
-		char *master, *sentinel_username, *sentinel_auth, *sentinel_auth_file;
-		char *stream;		    /* a key; "": none */
-		char *group;		    /* never empty after loading */
-		uint64_t stream_max_age_ns; /* 0: no limit */
-		bool upload;
-		uint64_t file_size_bytes, files_size_bytes;
-		uint64_t file_ttl_ns;
-		uint64_t port;
-		bool configured; /* an option or key of it was given; false: there may be no Redis */
-	} redis;
-	struct {
-		uint64_t max_bytes;  /* 0: no limit */
-		uint64_t min_free;   /* percent */
-		uint64_t max_age_ns; /* 0: never removed */
-	} local;
-	struct {
-		uint64_t bytes; /* 0: off */
-		uint64_t keep_ns;
-	} memory;
+	struct config_cloudshark cloudshark;
+	struct config_redis redis;
+	struct config_local local;
+	struct config_memory memory;
 	struct {
 		char *socket, *group, *listen; /* "": none */
 		char *token, *token_file, *cert_file, *key_file, *alert_tokens_file;

@@ -59,7 +59,7 @@ static void set(struct config_loader *loader, const struct config_row *row, char
 	char subject[OPTION_NAME_MAX + 1];
 
 	snprintf(subject, sizeof(subject), "-%s", row->option);
-	config_set(loader, row, &value, command_line, subject, loader->config);
+	config_set(loader, row, &value, command_line, subject, config_row_base(row, loader->config));
 	if (row->type == CONFIG_SECRET)
 		explicit_bzero(word, strlen(word));
 }

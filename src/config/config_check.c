@@ -46,7 +46,7 @@ static void check_local(struct config_loader *loader)
 	const struct config_row *writelocal = row_of("general", "writelocal");
 	const struct config_row *localdir = row_of("general", "localdir");
 	bool chosen = config_origin_of(loader, localdir)->layer != CONFIG_LAYER_DEFAULT;
-	const char *path = loader->config->general.localdir;
+	const char *path = loader->config->local.directory;
 	const char *reason = NULL;
 	struct stat st;
 
@@ -172,7 +172,7 @@ static void check_files(struct config_loader *loader)
 		    is_secret_file(row) ||
 		    (loader->for_client && (!row->section || strcmp(row->section, "redis") != 0)))
 			continue;
-		path = config_value_text(row, loader->config);
+		path = config_value_text(row, config_row_base(row, loader->config));
 		if (*path && access(path, R_OK) < 0) {
 			error_set(&err, -errno, "%s: %s", path, strerror(errno));
 			config_file_fault(loader, row, err.text);
@@ -225,7 +225,8 @@ static void check_filter(struct config_loader *loader, const char *section)
 	const struct config_row *row = row_of(section, "filter");
 	struct error err;
 
-	if (loader->validate_filter && loader->validate_filter(config_value_text(row, loader->config), &err) < 0)
+	if (loader->validate_filter &&
+	    loader->validate_filter(config_value_text(row, config_row_base(row, loader->config)), &err) < 0)
 		config_row_fault(loader, row, "%s", err.text);
 }
 

@@ -168,7 +168,8 @@ static void on_key(void *ctx, const char *key, struct toml_location location, co
 	}
 	if (section->repeated)
 		base = loader->item;
-	config_set(loader, row, value, config_in_file(value->location), subject_of(section->name, key, subject), base);
+	config_set(loader, row, value, config_in_file(value->location), subject_of(section->name, key, subject),
+		   config_row_base(row, base));
 }
 
 /* --- a string without quotes --- */

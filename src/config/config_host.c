@@ -130,7 +130,7 @@ static void check_unit_files(struct config_loader *loader)
 
 		if (row->type != CONFIG_FILE || row->offset == CONFIG_NO_FIELD || !config_origin_of(loader, row)->on)
 			continue;
-		const char *path = config_value_text(row, loader->config);
+		const char *path = config_value_text(row, config_row_base(row, loader->config));
 		const int r = *path ? check_access(loader, path, R_OK) : 0;
 		const bool keys = row == row_of("requests", "keys_file");
 		const struct config_row *secret = secret_of(row);
@@ -173,7 +173,7 @@ static void check_directory(struct config_loader *loader)
 				*localdir = row_of("general", "localdir");
 	const bool chosen = config_origin_of(loader, localdir)->layer != CONFIG_LAYER_DEFAULT;
 	const struct config_row *row = chosen ? localdir : writelocal;
-	const char *path = loader->config->general.localdir;
+	const char *path = loader->config->local.directory;
 	char whom[UNIT_NAME_SIZE + 64];
 
 	if (!loader->config->general.writelocal || (loader->unit && unit_file_makes(loader->unit, path)))

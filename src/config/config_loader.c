@@ -41,10 +41,11 @@ void config_set_defaults(struct config_loader *loader, const char *section, void
 		if (section ? !row->section || strcmp(row->section, section) != 0 : is_repeated(row))
 			continue;
 		if (value.type == TOML_STRING && value.size == 0) {
-			if (config_value_set_text(row, base, "") < 0)
+			if (config_value_set_text(row, config_row_base(row, base), "") < 0)
 				loader->out_of_memory = true;
 			continue;
 		}
-		config_set(loader, row, &value, (struct config_origin){.layer = CONFIG_LAYER_DEFAULT}, row->key, base);
+		config_set(loader, row, &value, (struct config_origin){.layer = CONFIG_LAYER_DEFAULT}, row->key,
+			   config_row_base(row, base));
 	}
 }

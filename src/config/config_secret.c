@@ -103,7 +103,7 @@ static void take_secret(struct config_loader *loader, const struct config_row *s
 		config_file_fault(loader, named_by, err.text);
 	else if (secret->validate && (objection = secret->validate(content)))
 		config_row_fault(loader, named_by, "%s: its content %s", path, objection);
-	else if (config_value_set_text(secret, loader->config, content) < 0)
+	else if (config_value_set_text(secret, config_row_base(secret, loader->config), content) < 0)
 		loader->out_of_memory = true;
 	config_origin_of(loader, secret)->on = true; /* also if invalid: one fault is enough */
 	explicit_bzero(content, CONFIG_SECRET_FILE_ROOM);
@@ -147,7 +147,7 @@ static void read_one(struct config_loader *loader, const struct config_row *secr
 	    (value_from->on && (!file_from || value_from->layer >= file_from->layer)))
 		return;
 	if (file_from && file_from->on)
-		take_secret(loader, secret, file, config_value_text(file, loader->config));
+		take_secret(loader, secret, file, config_value_text(file, config_row_base(file, loader->config)));
 	else if (!value_from->on)
 		take_credential(loader, secret);
 }

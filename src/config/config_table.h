@@ -37,7 +37,8 @@ struct config_row {
 	const char *help;			   /* one line, no full stop */
 	bool required;				   /* must not be the empty string */
 	bool unsupported;			   /* not in this build: a fault if switched on */
-	size_t offset;				   /* in struct config, or for a repeated section in its own struct */
+	size_t base;				   /* of a struct in struct config, or in the repeated section's own */
+	size_t offset;				   /* in that struct */
 	const char *(*validate)(const char *text); /* config_rules.h; for each item of CONFIG_STRINGS */
 };
 
@@ -58,6 +59,9 @@ extern const size_t config_section_count;
 const struct config_row *config_row_find(const char *section, const char *key);
 const struct config_row *config_row_find_option(const char *option);
 const struct config_section *config_section_find(const char *name);
+
+/* The struct that row->offset counts from, in the configuration or, for a repeated section, in its own struct. */
+void *config_row_base(const struct config_row *row, void *outer);
 
 /* The row "<key>_file" of a secret, or NULL. */
 const struct config_row *config_row_secret_file(const struct config_row *secret);

@@ -29,18 +29,12 @@
 #include "daemon/redis_setup.h"
 #include "daemon/secrets.h"
 #include "daemon/signals.h"
+#include "daemon/sink_setup.h"
 #include "event/event.h"
 #include "event/event_bus.h"
 #include "event/event_gate.h"
 #include "event/event_log.h"
 #include "job/jobs.h"
-#include "pcapng/capture_file.h"
-#include "sink/cloudshark_sink.h"
-#include "sink/delivery.h"
-#include "sink/directory_quota.h"
-#include "sink/directory_sink.h"
-#include "sink/memory_sink.h"
-#include "sink/redis_sink.h"
 #include "status/node_status.h"
 
 #define DRAIN_CHECK_MS 20 /* between checks for events that Redis has not taken, while stopping */
@@ -57,8 +51,7 @@ struct daemon {
 	struct event_gate *gate;
 	struct slab_pool *slabs;
 	struct engine *engine;
-	struct deliveries *deliveries;
-	struct sink *memory; /* owned by deliveries; NULL: off */
+	struct sink_setup sinks;
 	struct jobs *jobs;
 	struct alert_setup alerts;
 	struct node_status *status;
@@ -194,73 +187,13 @@ static int start_slabs(struct daemon *daemon, struct error *err)
 
 static int start_sinks(struct daemon *daemon)
 {
-	const struct config *config = daemon->config;
-	struct sink *sinks[SINKS_MAX];
-	size_t count = 0;
-
-	if (config->cloudshark.upload) {
-		const struct cloudshark_sink_options options = {
-			.scheme = config->cloudshark.scheme,
-			.host = config->cloudshark.host,
-			.secret = daemon->secrets.cloudshark,
-			.port = (uint16_t)config->cloudshark.port,
-			.timeout_ns = config->cloudshark.timeout_ns,
-			.min_speed = config->limits.upload_speed,
-			.window_ns = config->limits.upload_window_ns,
-			.verify = config->cloudshark.verify,
-			.ca_file = config->cloudshark.ca_file,
-		};
-
-		sinks[count++] = cloudshark_sink_new(daemon->loop, &options);
-	}
-	if (config->general.writelocal) {
-		char prefix[CAPTURE_FILE_NAME_SIZE];
-		const struct directory_quota_options quota = {
-			.name_prefix = capture_file_name_prefix(prefix, config->general.node),
-			.max_bytes = config->local.max_bytes,
-			.min_free = (unsigned)config->local.min_free,
-			.max_age_ns = config->local.max_age_ns,
-		};
-
-		sinks[count++] = directory_sink_new(daemon->loop, config->general.localdir, &quota);
-	}
-	if (config->memory.bytes) {
-		const struct memory_sink_options options = {
-			.bytes_max = config->memory.bytes,
-			.max_age_ns = config->memory.keep_ns,
-			.slabs = daemon->slabs,
-			.on_request = count > 0 || (config->redis.listen && config->redis.upload),
-		};
-
-		sinks[count++] = daemon->memory = memory_sink_new(daemon->loop, &options);
-	}
-	if (config->redis.listen) {
-		const struct redis_sink_options options = {
-			.channel = config->redis.channel,
-			.node = config->general.node,
-			.bytes_max = config->redis.file_size_bytes,
-			.held_bytes_max = config->redis.files_size_bytes,
-			.ttl_ns = config->redis.file_ttl_ns,
-			.on_request = !config->redis.upload,
-		};
-
-		sinks[count++] = redis_sink_new(daemon->loop, &daemon->redis.options, &options);
-	}
-	if (!config->cloudshark.upload && !config->general.writelocal && !config->memory.bytes &&
-	    !(config->redis.listen && config->redis.upload))
-		log_warning("no-destination",
-			    log_str("hint", "captures are counted and dropped; switch on cloudshark.upload, "
-					    "general.writelocal, redis.upload or memory.bytes"));
-	for (size_t i = 0; i < count; i++) {
-		if (!sinks[i])
-			return -ENOMEM;
-	}
-	const struct delivery_options options = {
-		.give_up_after_ns = config->limits.retry_ns,
-		.max_attempts = config->limits.retry_ns ? 0 : 1,
-	};
-	daemon->deliveries = deliveries_new(daemon->loop, &options, sinks, count);
-	return daemon->deliveries ? 0 : -ENOMEM;
+	return sink_setup_init(&daemon->sinks, &(struct sink_setup_options){
+						       .loop = daemon->loop,
+						       .config = daemon->config,
+						       .secrets = &daemon->secrets,
+						       .redis = &daemon->redis.options,
+						       .slabs = daemon->slabs,
+					       });
 }
 
 static int start_events(struct daemon *daemon)
@@ -301,7 +234,7 @@ static int start_capturing(struct daemon *daemon, struct error *err)
 			.loop = daemon->loop,
 			.config = daemon->config,
 			.engine = daemon->engine,
-			.deliveries = daemon->deliveries,
+			.deliveries = daemon->sinks.deliveries,
 			.bus = daemon->bus,
 			.reply_store = daemon->redis.reply_store,
 		},
@@ -316,9 +249,9 @@ static int start_capturing(struct daemon *daemon, struct error *err)
 		.config = daemon->config,
 		.engine = daemon->engine,
 		.jobs = daemon->jobs,
-		.deliveries = daemon->deliveries,
+		.deliveries = daemon->sinks.deliveries,
 		.slabs = daemon->slabs,
-		.memory = daemon->memory,
+		.memory = daemon->sinks.memory,
 		.redis = read_redis_status,
 		.redis_ctx = &daemon->redis,
 	});
@@ -374,7 +307,7 @@ static int start_api(struct daemon *daemon, struct error *err)
 		.bus = daemon->bus,
 		.status = daemon->status,
 		.gate = daemon->gate,
-		.memory = daemon->memory,
+		.memory = daemon->sinks.memory,
 		.token = daemon->secrets.api,
 		.ready = is_ready,
 		.ready_ctx = daemon,
@@ -432,7 +365,7 @@ static void deinit(struct daemon *daemon)
 	node_status_free(daemon->status);
 	alert_setup_deinit(&daemon->alerts);
 	jobs_free(daemon->jobs);
-	deliveries_free(daemon->deliveries);
+	sink_setup_deinit(&daemon->sinks);
 	engine_free(daemon->engine);
 	link_table_stop();
 	redis_setup_deinit(&daemon->redis);

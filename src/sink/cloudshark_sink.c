@@ -391,6 +391,7 @@ static void cloudshark_free(struct sink *sink)
 		free_token(&cloudshark->tokens[i]);
 	secret_free(cloudshark->own_secret);
 	free(cloudshark->base_url);
+	free(cloudshark->sink.name);
 	free(cloudshark);
 }
 
@@ -413,7 +414,8 @@ static int format_base(char **base_url, const struct cloudshark_sink_options *op
 			bare_ipv6 ? "]" : "", port);
 }
 
-struct sink *cloudshark_sink_new(struct event_base *loop, const struct cloudshark_sink_options *options)
+struct sink *cloudshark_sink_new(struct event_base *loop, const char *name,
+				 const struct cloudshark_sink_options *options)
 {
 	struct cloudshark_sink *cloudshark = calloc(1, sizeof(*cloudshark));
 	bool https = strcmp(options->scheme, "http") != 0;
@@ -428,14 +430,15 @@ struct sink *cloudshark_sink_new(struct event_base *loop, const struct cloudshar
 
 	if (!cloudshark)
 		return NULL;
-	cloudshark->sink = (struct sink){.class = &cloudshark_class, .name = "cloudshark"};
+	cloudshark->sink = (struct sink){.class = &cloudshark_class, .name = strdup(name)};
 	if (!options->secret)
 		cloudshark->own_secret = secret_new(options->token, NULL, NULL, NULL);
 	cloudshark->secret = options->secret ? options->secret : cloudshark->own_secret;
 	cloudshark->client = http_client_new(loop, &client);
 	if (format_base(&cloudshark->base_url, options, https) < 0)
 		cloudshark->base_url = NULL;
-	if (!cloudshark->secret || !cloudshark->base_url || take_token(cloudshark) < 0 || !cloudshark->client) {
+	if (!cloudshark->sink.name || !cloudshark->secret || !cloudshark->base_url || take_token(cloudshark) < 0 ||
+	    !cloudshark->client) {
 		cloudshark_free(&cloudshark->sink);
 		return NULL;
 	}

@@ -23,5 +23,6 @@ struct cloudshark_sink_options {
 	const char *ca_file;   /* NULL or "": the system's authorities */
 };
 
-/* Options are copied. NULL on ENOMEM. */
-struct sink *cloudshark_sink_new(struct event_base *loop, const struct cloudshark_sink_options *options);
+/* Name and options are copied. NULL on ENOMEM. */
+struct sink *cloudshark_sink_new(struct event_base *loop, const char *name,
+				 const struct cloudshark_sink_options *options);

@@ -498,6 +498,7 @@ static void directory_free(struct sink *sink)
 	free(directory_sink->upkeep);
 	directory_quota_free(directory_sink->quota);
 	free(directory_sink->path);
+	free(directory_sink->sink.name);
 	free(directory_sink);
 }
 
@@ -507,17 +508,18 @@ static const struct sink_class directory_class = {
 	.free = directory_free,
 };
 
-struct sink *directory_sink_new(struct event_base *loop, const char *path, const struct directory_quota_options *quota)
+struct sink *directory_sink_new(struct event_base *loop, const char *name, const char *path,
+				const struct directory_quota_options *quota)
 {
 	struct directory_sink *directory_sink = calloc(1, sizeof(*directory_sink));
 
 	if (!directory_sink)
 		return NULL;
-	directory_sink->sink = (struct sink){.class = &directory_class, .name = "local"};
+	directory_sink->sink = (struct sink){.class = &directory_class, .name = strdup(name)};
 	directory_sink->path = strdup(path);
 	directory_sink->offload = offload_new(loop, "sink-local", THREADS, QUEUE_MAX);
 	directory_sink->quota = directory_quota_new(quota);
-	if (directory_sink->path && directory_sink->offload && directory_sink->quota)
+	if (directory_sink->sink.name && directory_sink->path && directory_sink->offload && directory_sink->quota)
 		directory_sink->upkeep = upkeep_new(loop, directory_sink, quota->max_age_ns);
 	if (!directory_sink->upkeep) {
 		directory_free(&directory_sink->sink);

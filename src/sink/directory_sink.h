@@ -10,5 +10,6 @@ struct directory_quota_options;
 struct event_base;
 struct sink;
 
-/* `path` is copied. NULL on ENOMEM. */
-struct sink *directory_sink_new(struct event_base *loop, const char *path, const struct directory_quota_options *quota);
+/* All is copied. NULL on ENOMEM. */
+struct sink *directory_sink_new(struct event_base *loop, const char *name, const char *path,
+				const struct directory_quota_options *quota);

@@ -19,7 +19,6 @@
 #include "base/slab_pool.h"
 
 #define SLICE_BYTES (1u << 20)
-#define NAME "memory"
 
 struct memory_sink {
 	struct sink sink;
@@ -404,17 +403,18 @@ static void free_sink(struct sink *sink)
 	if (memory->expiry)
 		event_free(memory->expiry);
 	shared_usage_unref(memory->shared_usage);
+	free(memory->sink.name);
 	free(memory);
 }
 
-struct sink *memory_sink_new(struct event_base *loop, const struct memory_sink_options *options)
+struct sink *memory_sink_new(struct event_base *loop, const char *name, const struct memory_sink_options *options)
 {
 	static const struct sink_class class = {.start = start_attempt, .cancel = cancel_attempt, .free = free_sink};
 	struct memory_sink *memory = calloc(1, sizeof(*memory));
 
 	if (!memory)
 		return NULL;
-	memory->sink = (struct sink){.class = &class, .name = NAME, .on_request = options->on_request};
+	memory->sink = (struct sink){.class = &class, .name = strdup(name)};
 	memory->loop = loop;
 	memory->options = *options;
 	TAILQ_INIT(&memory->files);
@@ -422,7 +422,7 @@ struct sink *memory_sink_new(struct event_base *loop, const struct memory_sink_o
 	memory->expiry = evtimer_new(loop, on_expiry, memory);
 	if (memory->shared_usage)
 		memory->shared_usage->references = 1;
-	if (!memory->shared_usage || !memory->expiry) {
+	if (!memory->sink.name || !memory->shared_usage || !memory->expiry) {
 		free_sink(&memory->sink);
 		return NULL;
 	}

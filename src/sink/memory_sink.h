@@ -19,12 +19,11 @@ struct slab_pool;
 struct memory_sink_options {
 	uint64_t bytes_max;	 /* of all files together */
 	uint64_t max_age_ns;	 /* of each file */
-	bool on_request;	 /* see struct sink */
 	struct slab_pool *slabs; /* the files' memory; must outlive them all */
 };
 
-/* NULL on ENOMEM. */
-struct sink *memory_sink_new(struct event_base *loop, const struct memory_sink_options *options);
+/* The name is copied. NULL on ENOMEM. */
+struct sink *memory_sink_new(struct event_base *loop, const char *name, const struct memory_sink_options *options);
 
 struct memory_sink_usage {
 	uint64_t files, bytes, bytes_max;

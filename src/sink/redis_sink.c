@@ -469,6 +469,7 @@ static void redis_sink_free(struct sink *sink)
 	redis_options_free(&redis_sink->redis);
 	redis_held_free(redis_sink->held);
 	free(redis_sink->prefix);
+	free(redis_sink->sink.name);
 	free(redis_sink);
 }
 
@@ -478,15 +479,14 @@ static const struct sink_class redis_sink_class = {
 	.free = redis_sink_free,
 };
 
-struct sink *redis_sink_new(struct event_base *loop, const struct redis_options *redis,
+struct sink *redis_sink_new(struct event_base *loop, const char *name, const struct redis_options *redis,
 			    const struct redis_sink_options *options)
 {
 	struct redis_sink *redis_sink = calloc(1, sizeof(*redis_sink));
 
 	if (!redis_sink)
 		return NULL;
-	redis_sink->sink =
-		(struct sink){.class = &redis_sink_class, .name = "redis", .on_request = options->on_request};
+	redis_sink->sink = (struct sink){.class = &redis_sink_class, .name = strdup(name)};
 	redis_sink->loop = loop;
 	redis_sink->bytes_max = options->bytes_max;
 	snprintf(redis_sink->ttl, sizeof(redis_sink->ttl), "%" PRIu64,
@@ -495,7 +495,8 @@ struct sink *redis_sink_new(struct event_base *loop, const struct redis_options 
 		redis_sink->prefix = NULL;
 	redis_sink->held =
 		redis_held_new(options->held_bytes_max ? options->held_bytes_max : UINT64_MAX, options->ttl_ns);
-	if (redis_options_copy(&redis_sink->redis, redis) == 0 && redis_sink->prefix && redis_sink->held)
+	if (redis_options_copy(&redis_sink->redis, redis) == 0 && redis_sink->sink.name && redis_sink->prefix &&
+	    redis_sink->held)
 		return &redis_sink->sink;
 	redis_sink_free(&redis_sink->sink);
 	return NULL;

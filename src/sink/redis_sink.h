@@ -20,9 +20,8 @@ struct redis_sink_options {
 	uint64_t bytes_max;	 /* a larger file is refused */
 	uint64_t held_bytes_max; /* all of this node's files at a time; 0: no limit */
 	uint64_t ttl_ns;	 /* at least a second */
-	bool on_request;	 /* as in struct sink */
 };
 
-/* Options are copied. NULL on ENOMEM. */
-struct sink *redis_sink_new(struct event_base *loop, const struct redis_options *redis,
+/* Name and options are copied. NULL on ENOMEM. */
+struct sink *redis_sink_new(struct event_base *loop, const char *name, const struct redis_options *redis,
 			    const struct redis_sink_options *options);

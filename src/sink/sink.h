@@ -67,8 +67,8 @@ struct sink_class {
 /* Embedded in every sink; implementations use container_of. */
 struct sink {
 	const struct sink_class *class;
-	const char *name; /* "cloudshark", "local": as in events and to_destinations */
-	bool on_request;  /* only for files that name it, not one of "all that are enabled" */
+	char *name;	 /* the destination's, as in events and to_destinations; the sink's own */
+	bool on_request; /* only for files that name it, not one of "all that are enabled"; set by the sink's maker */
 };
 
 #define SINKS_MAX 16

@@ -213,14 +213,14 @@ static int make_deliveries(struct probe *probe)
 	size_t count = 0;
 
 	if (probe->options.cloudshark.host &&
-	    !(sinks[count++] = cloudshark_sink_new(probe->loop, &probe->options.cloudshark)))
+	    !(sinks[count++] = cloudshark_sink_new(probe->loop, "cloudshark", &probe->options.cloudshark)))
 		return -ENOMEM;
 	if (probe->options.directory &&
-	    !(sinks[count++] = directory_sink_new(probe->loop, probe->options.directory,
+	    !(sinks[count++] = directory_sink_new(probe->loop, "local", probe->options.directory,
 						  &(struct directory_quota_options){.name_prefix = "node-"})))
 		return -ENOMEM;
 	if (probe->options.redis.port &&
-	    !(sinks[count++] = redis_sink_new(probe->loop, &probe->options.redis, &probe->options.redis_file)))
+	    !(sinks[count++] = redis_sink_new(probe->loop, "redis", &probe->options.redis, &probe->options.redis_file)))
 		return -ENOMEM;
 	probe->deliveries = deliveries_new(probe->loop, &probe->options.delivery, sinks, count);
 	return probe->deliveries ? 0 : -ENOMEM;

@@ -22,7 +22,7 @@ static void test_original_programs_file_loads(void **state)
 	(void)state;
 	assert_loads(ORIGINAL("\"pcapdaemon\""));
 	assert_int_equal(fixture_config->general.snaplength_bytes, 500);
-	assert_string_equal(fixture_config->general.localdir, "/tmp");
+	assert_string_equal(fixture_config->local.directory, "/tmp");
 	assert_string_equal(fixture_config->cloudshark.host, "cloudshark.org");
 	assert_int_equal(fixture_config->cloudshark.port, 443);
 	assert_string_equal(fixture_config->cloudshark.token, "fffffffffffffffffff");
@@ -83,7 +83,7 @@ static void test_defaults_match_the_contract(void **state)
 	assert_int_equal(config->general.defaulttimeout_ns, 60 * NS_PER_S);
 	assert_int_equal(config->general.snaplength_bytes, 262144);
 	assert_false(config->general.writelocal);
-	assert_string_equal(config->general.localdir, "/var/lib/pcapdaemon");
+	assert_string_equal(config->local.directory, "/var/lib/pcapdaemon");
 	assert_string_equal(config->general.format, "pcapng");
 	assert_int_equal(config->limits.captures, 256);
 	assert_int_equal(config->limits.memory_bytes, 256 << 20);

@@ -27,7 +27,7 @@ static void test_every_option_of_the_contract_is_accepted(void **state)
 	assert_string_equal(fixture_config->redis.events, "c:events");
 	assert_true(fixture_config->redis.configured);
 	assert_true(fixture_config->general.writelocal);
-	assert_string_equal(fixture_config->general.localdir, fixture_directory);
+	assert_string_equal(fixture_config->local.directory, fixture_directory);
 	assert_int_equal(fixture_config->general.maxpackets, 7);
 	assert_string_equal(fixture_config->general.node, "n");
 	assert_true(fixture_config->check);
@@ -185,7 +185,7 @@ static void test_writelocal_needs_a_directory(void **state)
 	snprintf(text, sizeof(text), "[general]\nlocaldir = \"%s\"\n", fixture_directory);
 	file = fixture_file("c.toml", text);
 	assert_int_equal(load_arguments("-writelocal", "-config", file, NULL), 0);
-	assert_string_equal(fixture_config->general.localdir, fixture_directory);
+	assert_string_equal(fixture_config->local.directory, fixture_directory);
 }
 
 static void test_log_level_is_checked_and_configures_nothing_else(void **state)

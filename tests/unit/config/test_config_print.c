@@ -17,13 +17,14 @@ static int clear_out(void **state)
 
 static void assert_same_value(const struct config_row *row, const char *a, const char *b)
 {
-	size_t size = row->type == CONFIG_BOOL ? sizeof(bool) : sizeof(uint64_t);
+	const size_t size = row->type == CONFIG_BOOL ? sizeof(bool) : sizeof(uint64_t);
+	const size_t offset = row->base + row->offset;
 
 	if (config_type_is_text(row->type))
-		assert_string_equal(*(char *const *)(const void *)(a + row->offset),
-				    *(char *const *)(const void *)(b + row->offset));
+		assert_string_equal(*(char *const *)(const void *)(a + offset),
+				    *(char *const *)(const void *)(b + offset));
 	else if (row->type != CONFIG_STRINGS)
-		assert_memory_equal(a + row->offset, b + row->offset, size);
+		assert_memory_equal(a + offset, b + offset, size);
 }
 
 /* Compares all rows of the file except those of repeated sections. */

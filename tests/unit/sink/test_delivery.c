@@ -115,6 +115,7 @@ static void fake_free(struct sink *sink)
 	if (fake->freed)
 		*fake->freed = true;
 	assert_int_equal(fake->running, 0);
+	free(fake->sink.name);
 	free(fake);
 }
 
@@ -266,7 +267,7 @@ static struct world *world_new(size_t sinks, struct delivery_options options)
 	for (size_t i = 0; i < sinks; i++) {
 		world->sinks[i] = calloc(1, sizeof(struct fake));
 		assert_non_null(world->sinks[i]);
-		world->sinks[i]->sink = (struct sink){.class = &fake_class, .name = names[i]};
+		world->sinks[i]->sink = (struct sink){.class = &fake_class, .name = strdup(names[i])};
 		world->sinks[i]->loop = world->loop;
 		list[i] = &world->sinks[i]->sink;
 	}

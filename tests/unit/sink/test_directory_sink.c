@@ -165,8 +165,8 @@ static void world_open(struct world *world)
 	assert_non_null(world->loop);
 	world->guard = evtimer_new(world->loop, guard, NULL);
 	event_add(world->guard, &guard_time);
-	world->sink =
-		directory_sink_new(world->loop, world->path, &(struct directory_quota_options){.name_prefix = "node-"});
+	world->sink = directory_sink_new(world->loop, "local", world->path,
+					 &(struct directory_quota_options){.name_prefix = "node-"});
 	assert_non_null(world->sink);
 }
 

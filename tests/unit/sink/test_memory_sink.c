@@ -108,7 +108,7 @@ static struct fixture fixture_new(uint64_t bytes_max, uint64_t max_age_ns)
 
 	fixture.guard = evtimer_new(fixture.loop, guard, NULL);
 	event_add(fixture.guard, &guard_time);
-	fixture.memory = memory_sink_new(fixture.loop, &options);
+	fixture.memory = memory_sink_new(fixture.loop, "memory", &options);
 	assert_non_null(fixture.memory);
 	return fixture;
 }

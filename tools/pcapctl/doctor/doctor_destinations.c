@@ -57,9 +57,9 @@ static void check_cloudshark(struct findings *findings, const struct config *con
 /* The daemon's user may be another one: -check judges that. */
 static void check_local(struct findings *findings, const struct config *config)
 {
-	if (access(config->general.localdir, F_OK) == 0)
+	if (access(config->local.directory, F_OK) == 0)
 		finding_add(findings, FINDING_OK, "local", "", "the local directory %s exists",
-			    config->general.localdir);
+			    config->local.directory);
 }
 
 void doctor_destinations(struct findings *findings, const struct config *config)

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Every type of destination has a function that turns its settings into a sink, and a place in add_sinks. */
+#include "daemon/sink_setup.h"
+
+#include <errno.h>
+
+#include "base/log.h"
+#include "config/config.h"
+#include "daemon/secrets.h"
+#include "pcapng/capture_file.h"
+#include "sink/cloudshark_sink.h"
+#include "sink/delivery.h"
+#include "sink/directory_quota.h"
+#include "sink/directory_sink.h"
+#include "sink/memory_sink.h"
+#include "sink/redis_sink.h"
+
+/* The sinks made so far. */
+struct sinks {
+	struct sink *list[SINKS_MAX];
+	size_t count;
+	size_t enabled; /* not only on request */
+};
+
+/* --- a sink of each type --- */
+
+static struct sink *make_cloudshark(const struct sink_setup_options *options, const char *name,
+				    const struct config_cloudshark *settings, struct secret *token)
+{
+	const struct config *config = options->config;
+
+	return cloudshark_sink_new(options->loop, name,
+				   &(struct cloudshark_sink_options){
+					   .scheme = settings->scheme,
+					   .host = settings->host,
+					   .secret = token,
+					   .port = (uint16_t)settings->port,
+					   .timeout_ns = settings->timeout_ns,
+					   .min_speed = config->limits.upload_speed,
+					   .window_ns = config->limits.upload_window_ns,
+					   .verify = settings->verify,
+					   .ca_file = settings->ca_file,
+				   });
+}
+
+static struct sink *make_local(const struct sink_setup_options *options, const char *name,
+			       const struct config_local *settings)
+{
+	char prefix[CAPTURE_FILE_NAME_SIZE];
+
+	return directory_sink_new(options->loop, name, settings->directory,
+				  &(struct directory_quota_options){
+					  .name_prefix =
+						  capture_file_name_prefix(prefix, options->config->general.node),
+					  .max_bytes = settings->max_bytes,
+					  .min_free = (unsigned)settings->min_free,
+					  .max_age_ns = settings->max_age_ns,
+				  });
+}
+
+static struct sink *make_memory(const struct sink_setup_options *options, const char *name,
+				const struct config_memory *settings)
+{
+	return memory_sink_new(options->loop, name,
+			       &(struct memory_sink_options){
+				       .bytes_max = settings->bytes,
+				       .max_age_ns = settings->keep_ns,
+				       .slabs = options->slabs,
+			       });
+}
+
+static struct sink *make_redis(const struct sink_setup_options *options, const char *name,
+			       const struct config_redis *settings, const struct redis_options *connection)
+{
+	return redis_sink_new(options->loop, name, connection,
+			      &(struct redis_sink_options){
+				      .channel = settings->channel,
+				      .node = options->config->general.node,
+				      .bytes_max = settings->file_size_bytes,
+				      .held_bytes_max = settings->files_size_bytes,
+				      .ttl_ns = settings->file_ttl_ns,
+			      });
+}
+
+/* --- all of them --- */
+
+/* Takes ownership; `sink` NULL: it could not be made. */
+static int add_sink(struct sinks *sinks, struct sink *sink, bool enabled)
+{
+	if (!sink)
+		return -ENOMEM;
+	sink->on_request = !enabled;
+	sinks->enabled += enabled;
+	sinks->list[sinks->count++] = sink;
+	return 0;
+}
+
+static int add_sinks(struct sinks *sinks, struct sink_setup *setup, const struct sink_setup_options *options)
+{
+	const struct config *config = options->config;
+	int r = 0;
+
+	if (config->cloudshark.upload)
+		r = add_sink(sinks,
+			     make_cloudshark(options, "cloudshark", &config->cloudshark, options->secrets->cloudshark),
+			     true);
+	if (r == 0 && config->general.writelocal)
+		r = add_sink(sinks, make_local(options, "local", &config->local), true);
+	if (r == 0 && config->memory.bytes) {
+		setup->memory = make_memory(options, "memory", &config->memory);
+		r = add_sink(sinks, setup->memory, false);
+	}
+	if (r == 0 && config->redis.listen)
+		r = add_sink(sinks, make_redis(options, "redis", &config->redis, options->redis), config->redis.upload);
+	if (r < 0)
+		return r;
+	if (setup->memory)
+		setup->memory->on_request = sinks->enabled > 0; /* files that go nowhere else go there */
+	else if (sinks->enabled == 0)
+		log_warning("no-destination",
+			    log_str("hint", "captures are counted and dropped; switch on cloudshark.upload, "
+					    "general.writelocal, redis.upload or memory.bytes"));
+	return 0;
+}
+
+int sink_setup_init(struct sink_setup *setup, const struct sink_setup_options *options)
+{
+	const uint64_t retry_ns = options->config->limits.retry_ns;
+	const struct delivery_options delivery = {.give_up_after_ns = retry_ns, .max_attempts = retry_ns ? 0 : 1};
+	struct sinks sinks = {0};
+	const int r = add_sinks(&sinks, setup, options);
+
+	if (r == 0)
+		setup->deliveries = deliveries_new(options->loop, &delivery, sinks.list, sinks.count);
+	if (setup->deliveries)
+		return 0;
+	for (size_t i = 0; i < sinks.count; i++)
+		sinks.list[i]->class->free(sinks.list[i]);
+	return -ENOMEM;
+}
+
+void sink_setup_deinit(struct sink_setup *setup)
+{
+	deliveries_free(take(setup->deliveries));
+}
