@@ -195,6 +195,16 @@ int config_load_text_for_client(const char *text, size_t size, const char *name,
 	return load_text(loader, text, size, faults, config);
 }
 
+static void clear_type_keys(struct config_destination *destination)
+{
+	const struct config_destination_type *type =
+		destination->type ? config_destination_type_find(destination->type) : NULL;
+
+	for (size_t i = 0; type && i < config_row_count; i++)
+		if (config_row_is_of_type(&config_rows[i], type) && !strcmp(config_rows[i].section, type->name))
+			config_value_clear(&config_rows[i], (char *)destination + type->offset);
+}
+
 /* The keys of a repeated section; NULL: those of all others. */
 static void clear_keys(const struct config_section *section, void *base)
 {
@@ -232,6 +242,8 @@ void config_free(struct config *config)
 {
 	if (!config)
 		return;
+	for (size_t i = 0; i < config->destination_count; i++)
+		clear_type_keys(&config->destinations[i]);
 	for (size_t i = 0; i < config_section_count; i++) {
 		if (config_sections[i].repeated)
 			clear_items(config, &config_sections[i]);

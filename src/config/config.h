@@ -81,7 +81,7 @@ struct config_cloudshark {
 };
 
 struct config_local {
-	char *directory;     /* general.localdir */
+	char *directory;     /* [local]: general.localdir */
 	uint64_t max_bytes;  /* 0: no limit */
 	uint64_t min_free;   /* percent */
 	uint64_t max_age_ns; /* 0: never removed */
@@ -106,6 +106,20 @@ struct config_redis {
 	uint64_t file_ttl_ns;
 	uint64_t port;
 	bool configured; /* an option or key of it was given; false: there may be no Redis */
+};
+
+#define CONFIG_DESTINATIONS_MAX 16
+#define CONFIG_DESTINATION_NAME_MAX 32
+
+/* [[destination]]: one besides those that a section makes. */
+struct config_destination {
+	char *name, *type;
+	bool upload; /* one of "all that are enabled"; false: only for files that name it */
+
+	/* Only the type's own is filled in. */
+	struct config_cloudshark cloudshark;
+	struct config_local local;
+	struct config_redis redis;
 };
 
 /* After loading, strings are never NULL unless noted; "" means not given. */
@@ -175,6 +189,8 @@ struct config {
 	} log;
 	struct config_interface *interfaces;
 	size_t interface_count;
+	struct config_destination *destinations;
+	size_t destination_count;
 
 	/* Nothing is configured: the control socket only. A Redis that happens to listen on the default port may be any
 	 * local user's, so redis.listen is false. */

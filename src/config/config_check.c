@@ -37,6 +37,21 @@ static void check_times(struct config_loader *loader)
 		config_row_fault(loader, timeout, "is more than maxtimeout");
 }
 
+static void check_directory(struct config_loader *loader, const struct config_row *row, const char *path)
+{
+	const char *reason = NULL;
+	struct stat st;
+
+	if (stat(path, &st) < 0 && errno == ENOENT && loader->unit && unit_file_makes(loader->unit, path))
+		return;
+	if (stat(path, &st) < 0)
+		reason = strerror(errno);
+	else if (!S_ISDIR(st.st_mode))
+		reason = "is not a directory";
+	if (reason)
+		config_row_fault(loader, row, "%s: %s", path, reason);
+}
+
 /*
  * The daemon writes to a file system only where configured, so the option -writelocal needs a directory. With
  * writelocal = true in the file, localdir has its documented default.
@@ -46,24 +61,13 @@ static void check_local(struct config_loader *loader)
 	const struct config_row *writelocal = row_of("general", "writelocal");
 	const struct config_row *localdir = row_of("general", "localdir");
 	bool chosen = config_origin_of(loader, localdir)->layer != CONFIG_LAYER_DEFAULT;
-	const char *path = loader->config->local.directory;
-	const char *reason = NULL;
-	struct stat st;
 
 	if (!loader->config->general.writelocal)
 		return;
-	if (!chosen && config_origin_of(loader, writelocal)->layer == CONFIG_LAYER_COMMAND_LINE) {
+	if (!chosen && config_origin_of(loader, writelocal)->layer == CONFIG_LAYER_COMMAND_LINE)
 		config_row_fault(loader, writelocal, "needs -destdir, or localdir in the configuration file");
-		return;
-	}
-	if (stat(path, &st) < 0 && errno == ENOENT && loader->unit && unit_file_makes(loader->unit, path))
-		return;
-	if (stat(path, &st) < 0)
-		reason = strerror(errno);
-	else if (!S_ISDIR(st.st_mode))
-		reason = "is not a directory";
-	if (reason)
-		config_row_fault(loader, chosen ? localdir : writelocal, "%s: %s", path, reason);
+	else
+		check_directory(loader, chosen ? localdir : writelocal, loader->config->local.directory);
 }
 
 static void check_cloudshark(struct config_loader *loader)
@@ -76,10 +80,10 @@ static void check_cloudshark(struct config_loader *loader)
 static void check_redis(struct config_loader *loader)
 {
 	static const char *const tls_keys[] = {"ca_file", "cert_file", "key_file"};
-	const struct config *config = loader->config;
+	const struct config_redis *redis = loader->place ? &loader->destination->redis : &loader->config->redis;
 
 	for (size_t i = 0; i < sizeof(tls_keys) / sizeof(*tls_keys); i++)
-		if (!config->redis.tls && is_on(loader, "redis", tls_keys[i]))
+		if (!redis->tls && is_on(loader, "redis", tls_keys[i]))
 			config_row_fault(loader, row_of("redis", tls_keys[i]), "has no effect without tls = true");
 	if (is_on(loader, "redis", "cert_file") && !is_on(loader, "redis", "key_file"))
 		config_row_fault(loader, row_of("redis", "cert_file"), "needs key_file");
@@ -87,7 +91,7 @@ static void check_redis(struct config_loader *loader)
 		config_row_fault(loader, row_of("redis", "key_file"), "needs cert_file");
 	if (is_on(loader, "redis", "username") && !is_on(loader, "redis", "auth"))
 		config_row_fault(loader, row_of("redis", "username"), "needs a password: auth_file (or auth)");
-	if (!strcmp(config->redis.events, config->redis.channel))
+	if (!loader->place && !strcmp(redis->events, redis->channel))
 		config_row_fault(loader, row_of("redis", "events"),
 				 "is also the request channel: events would be read as requests");
 }
@@ -95,15 +99,15 @@ static void check_redis(struct config_loader *loader)
 static void check_sentinels(struct config_loader *loader)
 {
 	static const char *const keys[] = {"sentinel_username", "sentinel_auth", "sentinel_auth_file"};
-	const struct config *config = loader->config;
+	const struct config_redis *redis = loader->place ? &loader->destination->redis : &loader->config->redis;
 
 	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
 		const struct config_row *row = row_of("redis", keys[i]);
 
-		if (!config->redis.sentinels.count && is_on(loader, "redis", keys[i]))
+		if (!redis->sentinels.count && is_on(loader, "redis", keys[i]))
 			config_row_fault(loader, row, "has no effect without sentinels");
 	}
-	if (config->redis.sentinels.count && config->redis.nodes.count)
+	if (redis->sentinels.count && redis->nodes.count)
 		config_row_fault(loader, row_of("redis", "nodes"),
 				 "is for a Cluster, sentinels are for a master with replicas; set only one of them");
 	if (is_on(loader, "redis", "sentinel_username") && !is_on(loader, "redis", "sentinel_auth"))
@@ -172,7 +176,7 @@ static void check_files(struct config_loader *loader)
 		    is_secret_file(row) ||
 		    (loader->for_client && (!row->section || strcmp(row->section, "redis") != 0)))
 			continue;
-		path = config_value_text(row, config_row_base(row, loader->config));
+		path = config_value_text(row, config_base_of(loader, row));
 		if (*path && access(path, R_OK) < 0) {
 			error_set(&err, -errno, "%s: %s", path, strerror(errno));
 			config_file_fault(loader, row, err.text);
@@ -220,13 +224,59 @@ static void check_inputs(struct config_loader *loader)
 	}
 }
 
+/* --- [[destination]], by type --- */
+
+static void check_cloudshark_destination(struct config_loader *loader)
+{
+	if (!is_on(loader, "cloudshark", "token"))
+		config_row_fault(loader, row_of("cloudshark", "token_file"),
+				 "is missing: CloudShark needs an API token");
+}
+
+static void check_local_destination(struct config_loader *loader)
+{
+	const struct config_row *row = row_of("destination", "directory");
+
+	if (*loader->destination->local.directory)
+		check_directory(loader, row, loader->destination->local.directory);
+	else if (config_origin_of(loader, row)->layer == CONFIG_LAYER_DEFAULT)
+		config_row_fault(loader, row, "is missing");
+}
+
+static void check_redis_destination(struct config_loader *loader)
+{
+	check_redis(loader);
+	check_sentinels(loader);
+}
+
+static void check_types(struct config_loader *loader)
+{
+	static const struct {
+		const char *type;
+		void (*check)(struct config_loader *loader);
+	} checks[] = {
+		{"cloudshark", check_cloudshark_destination},
+		{"local", check_local_destination},
+		{"redis", check_redis_destination},
+	};
+
+	for (size_t i = 0; i < loader->config->destination_count; i++) {
+		config_focus(loader, i);
+		for (size_t k = 0; loader->type && k < sizeof(checks) / sizeof(*checks); k++)
+			if (!strcmp(checks[k].type, loader->type->name))
+				checks[k].check(loader);
+		check_files(loader);
+		config_unfocus(loader);
+	}
+}
+
 static void check_filter(struct config_loader *loader, const char *section)
 {
 	const struct config_row *row = row_of(section, "filter");
 	struct error err;
 
 	if (loader->validate_filter &&
-	    loader->validate_filter(config_value_text(row, config_row_base(row, loader->config)), &err) < 0)
+	    loader->validate_filter(config_value_text(row, config_base_of(loader, row)), &err) < 0)
 		config_row_fault(loader, row, "%s", err.text);
 }
 
@@ -252,6 +302,8 @@ void config_check(struct config_loader *loader)
 	check_sentinels(loader);
 	check_api(loader);
 	check_files(loader);
+	config_check_destinations(loader);
+	check_types(loader);
 	check_interfaces(loader);
 	check_inputs(loader);
 	check_keys(loader);

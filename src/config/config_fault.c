@@ -53,10 +53,14 @@ void config_fault(struct config_loader *loader, struct config_origin origin, con
 
 static void add_row_fault(struct config_loader *loader, const struct config_row *row, const char *text, bool warning)
 {
-	const struct config_origin origin = *config_origin_of(loader, row);
+	struct config_origin origin = *config_origin_of(loader, row);
 	char subject[SUBJECT_SIZE];
 
-	if (origin.layer == CONFIG_LAYER_COMMAND_LINE || !row->section)
+	if (loader->place && origin.layer == CONFIG_LAYER_DEFAULT)
+		origin = config_in_file(loader->place->location);
+	if (loader->place)
+		snprintf(subject, sizeof(subject), "destination.%s", row->key);
+	else if (origin.layer == CONFIG_LAYER_COMMAND_LINE || !row->section)
 		snprintf(subject, sizeof(subject), "-%s", row->option);
 	else
 		snprintf(subject, sizeof(subject), "%s.%s", row->section, row->key);

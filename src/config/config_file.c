@@ -49,6 +49,7 @@ static void begin_item(struct config_loader *loader, const struct config_section
 	char *config = (char *)loader->config;
 	char **items = (char **)(void *)(config + section->items_offset), *grown;
 	size_t *count = (size_t *)(void *)(config + section->count_offset);
+	const bool is_destination = section->items_offset == offsetof(struct config, destinations);
 	struct toml_location *locations = section->items_offset == offsetof(struct config, inputs)
 						  ? loader->input_locations
 						  : loader->interface_locations;
@@ -67,7 +68,12 @@ static void begin_item(struct config_loader *loader, const struct config_section
 	*items = grown;
 	loader->item = grown + *count * section->item_bytes;
 	memset(loader->item, 0, section->item_bytes);
-	locations[(*count)++] = location;
+	if (is_destination) {
+		loader->places[(*count)++].location = location;
+		config_focus(loader, *count - 1);
+	} else {
+		locations[(*count)++] = location;
+	}
 	config_set_defaults(loader, section->name, loader->item);
 }
 
@@ -76,6 +82,7 @@ static void on_section(void *ctx, const char *name, bool repeated, struct toml_l
 	struct config_loader *loader = ctx;
 	const struct config_section *section = config_section_find(name);
 
+	config_unfocus(loader);
 	loader->section = section;
 	loader->skipping = !section;
 	if (!section) {
@@ -159,6 +166,10 @@ static void on_key(void *ctx, const char *key, struct toml_location location, co
 	}
 	if (section && config_section_find(subject_of(section->name, key, subject))) {
 		config_fault(loader, config_in_file(location), subject, "is a section; write [%s]", subject);
+		return;
+	}
+	if (loader->place) {
+		config_read_destination_key(loader, key, location, value);
 		return;
 	}
 	row = section ? config_row_find(section->name, key) : NULL;
@@ -300,10 +311,12 @@ static void add_syntax_fault(struct config_loader *loader, struct span text, con
 
 void config_read_text(struct config_loader *loader, const char *text, size_t size)
 {
-	struct toml_visitor visitor = {.section = on_section, .is_section = is_section, .key = on_key, .ctx = loader};
+	struct toml_visitor visitor = {
+		.section = on_section, .is_section = is_section, .key = on_key, .first_key = "type", .ctx = loader};
 	struct toml_fault fault = {0};
 	int r = toml_read(text, size, &visitor, &fault);
 
+	config_unfocus(loader);
 	loader->unreadable = r < 0;
 	if (r == -EFBIG)
 		config_fault(loader, config_in_file(fault.location), NULL, "is larger than %d bytes", TOML_SIZE_MAX);

@@ -123,14 +123,14 @@ static const struct config_row *secret_of(const struct config_row *file)
 /* Root has read them already. */
 static void check_unit_files(struct config_loader *loader)
 {
-	char whom[UNIT_NAME_SIZE + 64];
+	char whom[UNIT_NAME_SIZE + 64], section[CONFIG_SECTION_SIZE];
 
 	for (size_t i = 0; i < config_row_count; i++) {
 		const struct config_row *row = &config_rows[i];
 
 		if (row->type != CONFIG_FILE || row->offset == CONFIG_NO_FIELD || !config_origin_of(loader, row)->on)
 			continue;
-		const char *path = config_value_text(row, config_row_base(row, loader->config));
+		const char *path = config_value_text(row, config_base_of(loader, row));
 		const int r = *path ? check_access(loader, path, R_OK) : 0;
 		const bool keys = row == row_of("requests", "keys_file");
 		const struct config_row *secret = secret_of(row);
@@ -141,13 +141,19 @@ static void check_unit_files(struct config_loader *loader)
 				loader, row,
 				"%s cannot read %s (%s): put LoadCredential=%s.%s:%s into the unit and remove "
 				"this key",
-				as_whom(loader, whom), path, strerror(-r), row->section, keys ? "keys" : secret->key,
-				path);
+				as_whom(loader, whom), path, strerror(-r),
+				config_credential_section(loader, row, section), keys ? "keys" : secret->key, path);
 		else
 			config_row_warning(loader, row, "%s cannot read %s: %s", as_whom(loader, whom), path,
 					   strerror(-r));
 	}
+}
+
+static void check_unit_file(struct config_loader *loader)
+{
 	const int r = check_access(loader, loader->config->path, R_OK);
+	char whom[UNIT_NAME_SIZE + 64];
+
 	if (r < 0)
 		config_row_warning(loader, config_row_find_option("config"), "%s cannot read %s: %s",
 				   as_whom(loader, whom), loader->config->path, strerror(-r));
@@ -155,7 +161,7 @@ static void check_unit_files(struct config_loader *loader)
 
 static void check_room(struct config_loader *loader, const struct config_row *row, const char *path)
 {
-	const uint64_t min_free = loader->config->local.min_free;
+	const uint64_t min_free = loader->place ? loader->destination->local.min_free : loader->config->local.min_free;
 	struct statvfs fs;
 
 	if (statvfs(path, &fs) < 0 || !fs.f_blocks)
@@ -167,16 +173,11 @@ static void check_room(struct config_loader *loader, const struct config_row *ro
 				   free_percent, (unsigned long long)min_free);
 }
 
-static void check_directory(struct config_loader *loader)
+static void check_directory(struct config_loader *loader, const struct config_row *row, const char *path)
 {
-	const struct config_row *writelocal = row_of("general", "writelocal"),
-				*localdir = row_of("general", "localdir");
-	const bool chosen = config_origin_of(loader, localdir)->layer != CONFIG_LAYER_DEFAULT;
-	const struct config_row *row = chosen ? localdir : writelocal;
-	const char *path = loader->config->local.directory;
 	char whom[UNIT_NAME_SIZE + 64];
 
-	if (!loader->config->general.writelocal || (loader->unit && unit_file_makes(loader->unit, path)))
+	if (loader->unit && unit_file_makes(loader->unit, path))
 		return;
 	const int r = check_access(loader, path, W_OK | X_OK);
 	if (r == -ENOENT || r == -ENOTDIR)
@@ -188,6 +189,29 @@ static void check_directory(struct config_loader *loader)
 				   "%s makes %s read-only (ProtectSystem=strict): put ReadWritePaths=%s into it",
 				   UNIT_NAME, path, path);
 	check_room(loader, row, path);
+}
+
+static void check_local(struct config_loader *loader)
+{
+	const struct config_row *writelocal = row_of("general", "writelocal"),
+				*localdir = row_of("general", "localdir");
+	const bool chosen = config_origin_of(loader, localdir)->layer != CONFIG_LAYER_DEFAULT;
+
+	if (loader->config->general.writelocal)
+		check_directory(loader, chosen ? localdir : writelocal, loader->config->local.directory);
+}
+
+static void check_destinations(struct config_loader *loader)
+{
+	for (size_t i = 0; i < loader->config->destination_count; i++) {
+		config_focus(loader, i);
+		if (*loader->destination->type && !strcmp(loader->destination->type, "local"))
+			check_directory(loader, row_of("destination", "directory"),
+					loader->destination->local.directory);
+		if (loader->unit)
+			check_unit_files(loader);
+		config_unfocus(loader);
+	}
 }
 
 /* A directory in which the daemon makes a file. */
@@ -211,9 +235,12 @@ static void check_parent(struct config_loader *loader, const struct config_row *
 void config_host_check(struct config_loader *loader)
 {
 	check_recorders(loader);
-	check_directory(loader);
+	check_local(loader);
+	check_destinations(loader);
 	check_parent(loader, row_of("api", "socket"), loader->config->api.socket);
 	check_parent(loader, row_of("requests", "nonces_file"), loader->config->requests.nonces_file);
-	if (loader->unit)
+	if (loader->unit) {
 		check_unit_files(loader);
+		check_unit_file(loader);
+	}
 }

@@ -15,7 +15,7 @@ static bool is_repeated(const struct config_row *row)
 void config_set(struct config_loader *loader, const struct config_row *row, const struct toml_value *value,
 		struct config_origin origin, const char *subject, void *base)
 {
-	struct config_origin *set_by = is_repeated(row) ? NULL : config_origin_of(loader, row);
+	struct config_origin *set_by = loader->place || !is_repeated(row) ? config_origin_of(loader, row) : NULL;
 	bool overridden = set_by && set_by->layer > origin.layer;
 	struct error err = {0};
 	int r = config_value_apply(row, value, overridden ? NULL : base, &err);
@@ -32,20 +32,24 @@ void config_set(struct config_loader *loader, const struct config_row *row, cons
 	}
 }
 
+void config_set_default(struct config_loader *loader, const struct config_row *row, void *base)
+{
+	const struct toml_value value = config_value_from_word(row, row->fallback);
+
+	if (value.type == TOML_STRING && value.size == 0) {
+		if (config_value_set_text(row, base, "") < 0)
+			loader->out_of_memory = true;
+		return;
+	}
+	config_set(loader, row, &value, (struct config_origin){.layer = CONFIG_LAYER_DEFAULT}, row->key, base);
+}
+
 void config_set_defaults(struct config_loader *loader, const char *section, void *base)
 {
 	for (size_t i = 0; i < config_row_count; i++) {
 		const struct config_row *row = &config_rows[i];
-		struct toml_value value = config_value_from_word(row, row->fallback);
 
-		if (section ? !row->section || strcmp(row->section, section) != 0 : is_repeated(row))
-			continue;
-		if (value.type == TOML_STRING && value.size == 0) {
-			if (config_value_set_text(row, config_row_base(row, base), "") < 0)
-				loader->out_of_memory = true;
-			continue;
-		}
-		config_set(loader, row, &value, (struct config_origin){.layer = CONFIG_LAYER_DEFAULT}, row->key,
-			   config_row_base(row, base));
+		if (section ? row->section && !strcmp(row->section, section) : !is_repeated(row))
+			config_set_default(loader, row, config_row_base(row, base));
 	}
 }

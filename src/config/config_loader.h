@@ -26,6 +26,12 @@ struct config_fault {
 	char *line;
 };
 
+/* A [[destination]]: where it begins, and where its values come from. */
+struct config_place {
+	struct toml_location location;
+	struct config_origin origins[CONFIG_ROWS_MAX];
+};
+
 struct unit_file;
 struct user_access;
 
@@ -40,6 +46,12 @@ struct config_loader {
 	bool skipping;
 	void *item; /* of a repeated section: the one being read */
 	struct toml_location interface_locations[CONFIG_INTERFACES_MAX], input_locations[CONFIG_INPUTS_MAX];
+
+	/* The [[destination]] that rows are meant of: config_focus. */
+	struct config_place places[CONFIG_DESTINATIONS_MAX];
+	struct config_place *place; /* NULL: rows are those of sections */
+	struct config_destination *destination;
+	const struct config_destination_type *type; /* NULL: unknown */
 
 	struct config_fault faults[CONFIG_FAULTS_MAX];
 	size_t fault_count;
@@ -59,6 +71,27 @@ void config_read_secrets(struct config_loader *loader); /* config_secret.c */
 void config_check(struct config_loader *loader);	/* config_check.c */
 void config_check_for_client(struct config_loader *loader);
 
+/*
+ * config_destination.c. After config_focus, rows mean those of this [[destination]], with its values and origins, up to
+ * config_unfocus.
+ */
+void config_focus(struct config_loader *loader, size_t destination);
+void config_unfocus(struct config_loader *loader);
+/* A key of the [[destination]] that is being read. */
+void config_read_destination_key(struct config_loader *loader, const char *key, struct toml_location location,
+				 const struct toml_value *value);
+void config_check_destinations(struct config_loader *loader);
+/* Whether requests could name it with this configuration; if not, an "is no destination (…)" in `why`. */
+bool config_destination_is_known(const struct config *config, const char *name, struct error *why);
+
+/* The struct that row->offset counts from, in what rows are meant of. */
+void *config_base_of(struct config_loader *loader, const struct config_row *row);
+
+/* What comes before the key in the name of a secret's systemd credential: "redis", "destination.NAME". */
+#define CONFIG_SECTION_SIZE (sizeof("destination.") + CONFIG_DESTINATION_NAME_MAX)
+const char *config_credential_section(const struct config_loader *loader, const struct config_row *row,
+				      char section[static CONFIG_SECTION_SIZE]);
+
 /* A file that the row names cannot be used: a fault or, for a client, config->unread. */
 void config_file_fault(struct config_loader *loader, const struct config_row *row, const char *reason);
 
@@ -76,6 +109,7 @@ void config_set(struct config_loader *loader, const struct config_row *row, cons
 
 /* Sets the defaults of a repeated section; with `section` NULL, those of all others. */
 void config_set_defaults(struct config_loader *loader, const char *section, void *base);
+void config_set_default(struct config_loader *loader, const struct config_row *row, void *base);
 
 /* config_fault.c. `subject` ("section.key", "-option") may be NULL. */
 void config_fault(struct config_loader *loader, struct config_origin origin, const char *subject, const char *fmt, ...)
@@ -96,5 +130,5 @@ static inline struct config_origin config_in_file(struct toml_location location)
 
 static inline struct config_origin *config_origin_of(struct config_loader *loader, const struct config_row *row)
 {
-	return &loader->origins[row - config_rows];
+	return &(loader->place ? loader->place->origins : loader->origins)[row - config_rows];
 }

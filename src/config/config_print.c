@@ -69,11 +69,47 @@ static int print_example_key(struct buffer *out, const struct config_row *row)
 		r = buffer_printf(out, " (default: %s)", row->fallback_text);
 	if (r == 0 && row->unsupported)
 		r = buffer_append_string(out, " (not available in this build yet)");
+	if (r == 0 && row->of_type)
+		return buffer_printf(out, "; with type = \"%s\": %s = \"\"\n", row->of_type, row->key);
 	if (r == 0)
 		r = buffer_printf(out, "\n#%s = ", row->key);
 	if (r == 0)
 		r = print_toml(out, row);
 	return r < 0 ? r : buffer_append_string(out, "\n");
+}
+
+static bool is_destination(const struct config_section *section)
+{
+	return section->repeated && section->items_offset == offsetof(struct config, destinations);
+}
+
+/* The keys that [[destination]] has with the type, each after `before`. */
+static int print_type_keys(struct buffer *out, const struct config_destination_type *type, const char *before,
+			   const char *after)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < config_row_count; i++) {
+		const struct config_row *row = &config_rows[i];
+
+		if (config_row_is_of_type(row, type) && !config_row_is_of_type(row, NULL))
+			r = buffer_printf(out, "%s%s%s", before, row->key, after);
+	}
+	return r;
+}
+
+static int print_example_types(struct buffer *out)
+{
+	int r = buffer_append_string(out, "# The other keys are those of the type, as in the section of its name:\n");
+
+	for (size_t i = 0; r == 0 && i < config_destination_type_count; i++) {
+		r = buffer_printf(out, "# %s:", config_destination_types[i].name);
+		if (r == 0)
+			r = print_type_keys(out, &config_destination_types[i], " ", "");
+		if (r == 0)
+			r = buffer_append_string(out, "\n");
+	}
+	return r;
 }
 
 int config_print_example(struct buffer *out)
@@ -91,6 +127,8 @@ int config_print_example(struct buffer *out)
 		for (size_t i = 0; r == 0 && i < config_row_count; i++)
 			if (config_rows[i].section && !strcmp(config_rows[i].section, section->name))
 				r = print_example_key(out, &config_rows[i]);
+		if (r == 0 && is_destination(section))
+			r = print_example_types(out);
 	}
 	return r;
 }
@@ -137,6 +175,19 @@ static int print_manual_options(struct buffer *out)
 	return r < 0 ? r : buffer_append_string(out, ".El\n");
 }
 
+static int print_manual_types(struct buffer *out)
+{
+	int r = buffer_append_string(out, "The keys of each type mean what they mean in the section of its name:\n"
+					  ".Bl -tag -width Ds\n");
+
+	for (size_t i = 0; r == 0 && i < config_destination_type_count; i++) {
+		r = buffer_printf(out, ".It type = Qq %s\n", config_destination_types[i].name);
+		if (r == 0)
+			r = print_type_keys(out, &config_destination_types[i], ".Cm ", "\n");
+	}
+	return r < 0 ? r : buffer_append_string(out, ".El\n");
+}
+
 static int print_manual_section(struct buffer *out, const struct config_section *section)
 {
 	int r = buffer_printf(out, section->repeated ? ".Ss Sections %s\n" : ".Ss Section %s\n", section->name);
@@ -156,8 +207,14 @@ static int print_manual_section(struct buffer *out, const struct config_section 
 				  row->argument ? row->argument : "true|false");
 		if (r == 0)
 			r = print_manual_text(out, row);
+		if (r == 0 && row->of_type)
+			r = buffer_printf(out, "Only with the type\n.Qq %s .\n", row->of_type);
 	}
-	return r < 0 ? r : buffer_append_string(out, ".El\n");
+	if (r == 0)
+		r = buffer_append_string(out, ".El\n");
+	if (r == 0 && is_destination(section))
+		r = print_manual_types(out);
+	return r;
 }
 
 int config_print_manual(struct buffer *out)
@@ -185,7 +242,8 @@ int config_print_manual(struct buffer *out)
 			".Cm cloudshark.token\n"
 			"or\n"
 			".Cm redis.auth ,\n"
-			"is used if it exists.\n"
+			"is used if it exists; that of a named destination is called like\n"
+			".Cm destination.NAME.token .\n"
 			".Pp\n"
 			"Passwords and tokens from a\n"
 			".Cm _file\n"

@@ -2,11 +2,13 @@
 /* Rules for strings in the configuration, named by the table's rows. */
 #include "config/config_rules.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <string.h>
 #include <sys/un.h>
 
 #include "base/network_interface.h"
+#include "base/printable.h"
 #include "config/config.h"
 
 const char *config_rule_host(const char *text)
@@ -39,12 +41,24 @@ const char *config_rule_api_token(const char *text)
 
 const char *config_rule_destination(const char *text)
 {
-	static const char *const destinations[] = {"cloudshark", "local", "memory", "redis", "none"};
+	static const char allowed[] = PLAIN_CHARACTERS;
 
-	for (size_t i = 0; i < sizeof(destinations) / sizeof(*destinations); i++)
-		if (!strcmp(text, destinations[i]))
-			return NULL;
-	return "is no destination (there are cloudshark, local, memory and redis)";
+	static_assert(CONFIG_DESTINATION_NAME_MAX == 32, "as in the text");
+	if (strlen(text) > CONFIG_DESTINATION_NAME_MAX || strspn(text, allowed) != strlen(text))
+		return "is no destination's name, which has up to 32 of the characters A-Z a-z 0-9 . _ -";
+	return NULL;
+}
+
+const char *config_rule_destination_name(const char *text)
+{
+	/* The last three: [requests] destinations, and what events call a live capture and a failure to begin. */
+	static const char *const reserved[] = {"cloudshark", "local", "s3",   "http",	 "redis",
+					       "memory",     "none",  "live", "delivery"};
+
+	for (size_t i = 0; i < sizeof(reserved) / sizeof(*reserved); i++)
+		if (!strcmp(text, reserved[i]))
+			return "is a reserved name";
+	return config_rule_destination(text);
 }
 
 const char *config_rule_host_pair(const char *text)

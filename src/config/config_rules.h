@@ -2,11 +2,12 @@
 /* Rules for strings in the configuration. Each returns the reason to refuse the string, or NULL; it is never empty. */
 #pragma once
 
-const char *config_rule_api_token(const char *text); /* a token that is hard to guess */
-const char *config_rule_destination(const char *text);
-const char *config_rule_host(const char *text);	     /* a bare name or address */
-const char *config_rule_host_pair(const char *text); /* HOST=NODE */
-const char *config_rule_token(const char *text);     /* is put into a URL's path unchanged */
-const char *config_rule_interface(const char *text); /* a name that the kernel accepts */
-const char *config_rule_endpoint(const char *text);  /* host:port, with an IPv6 address in brackets */
-const char *config_rule_socket(const char *text);    /* a path that fits sockaddr_un */
+const char *config_rule_api_token(const char *text);	    /* a token that is hard to guess */
+const char *config_rule_destination(const char *text);	    /* could be one's name */
+const char *config_rule_destination_name(const char *text); /* is free for a [[destination]] */
+const char *config_rule_host(const char *text);		    /* a bare name or address */
+const char *config_rule_host_pair(const char *text);	    /* HOST=NODE */
+const char *config_rule_token(const char *text);	    /* is put into a URL's path unchanged */
+const char *config_rule_interface(const char *text);	    /* a name that the kernel accepts */
+const char *config_rule_endpoint(const char *text);	    /* host:port, with an IPv6 address in brackets */
+const char *config_rule_socket(const char *text);	    /* a path that fits sockaddr_un */

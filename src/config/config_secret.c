@@ -103,7 +103,7 @@ static void take_secret(struct config_loader *loader, const struct config_row *s
 		config_file_fault(loader, named_by, err.text);
 	else if (secret->validate && (objection = secret->validate(content)))
 		config_row_fault(loader, named_by, "%s: its content %s", path, objection);
-	else if (config_value_set_text(secret, config_row_base(secret, loader->config), content) < 0)
+	else if (config_value_set_text(secret, config_base_of(loader, secret), content) < 0)
 		loader->out_of_memory = true;
 	config_origin_of(loader, secret)->on = true; /* also if invalid: one fault is enough */
 	explicit_bzero(content, CONFIG_SECRET_FILE_ROOM);
@@ -121,11 +121,12 @@ const char *config_secret_credential(const char *section, const char *key, char 
 /* One that the unit will get counts as given even if its file cannot be read here. */
 static void take_credential(struct config_loader *loader, const struct config_row *secret)
 {
-	char path[PATH_MAX];
+	char path[PATH_MAX], room[CONFIG_SECTION_SIZE];
+	const char *section = config_credential_section(loader, secret, room);
 	const struct unit_credential *planned =
-		loader->unit ? unit_file_credential(loader->unit, secret->section, secret->key) : NULL;
+		loader->unit ? unit_file_credential(loader->unit, section, secret->key) : NULL;
 
-	if (*config_secret_credential(secret->section, secret->key, path))
+	if (*config_secret_credential(section, secret->key, path))
 		take_secret(loader, secret, secret, path);
 	else if (planned && *planned->path)
 		take_secret(loader, secret, secret, planned->path);
@@ -143,13 +144,25 @@ static void read_one(struct config_loader *loader, const struct config_row *secr
 		config_row_fault(loader, file, "conflicts with %s; set only one of them", secret->key);
 		return;
 	}
-	if (secret->offset == CONFIG_NO_FIELD || (loader->for_client && strcmp(secret->section, "redis") != 0) ||
+	if (secret->offset == CONFIG_NO_FIELD ||
+	    (loader->for_client && (loader->place || strcmp(secret->section, "redis") != 0)) ||
 	    (value_from->on && (!file_from || value_from->layer >= file_from->layer)))
 		return;
 	if (file_from && file_from->on)
-		take_secret(loader, secret, file, config_value_text(file, config_row_base(file, loader->config)));
+		take_secret(loader, secret, file, config_value_text(file, config_base_of(loader, file)));
 	else if (!value_from->on)
 		take_credential(loader, secret);
+}
+
+static void check_key_destinations(struct config_loader *loader, const struct config_row *row, const char *path,
+				   const struct config_key *key)
+{
+	struct error why;
+
+	for (size_t i = 0; i < key->destinations.count; i++)
+		if (strcmp(key->destinations.items[i], "none") != 0 &&
+		    !config_destination_is_known(loader->config, key->destinations.items[i], &why))
+			config_row_fault(loader, row, "%s: the key \"%s\": %s", path, key->name, why.text);
 }
 
 /* `file`: the key's path, "" if the file may be the credential `credential`. */
@@ -173,7 +186,9 @@ static void read_keyring(struct config_loader *loader, const struct config_row *
 		loader->out_of_memory = true;
 	else if (r < 0)
 		config_row_fault(loader, row, "%s", err.text);
-	else if (!(*keyring = config_keyring_new(path, keys, count)))
+	for (size_t i = 0; r == 0 && i < count; i++)
+		check_key_destinations(loader, row, path, &keys[i]);
+	if (r == 0 && !(*keyring = config_keyring_new(path, keys, count)))
 		loader->out_of_memory = true;
 }
 
@@ -196,4 +211,12 @@ void config_read_secrets(struct config_loader *loader)
 	for (size_t i = 0; i < config_row_count; i++)
 		if (config_rows[i].type == CONFIG_SECRET)
 			read_one(loader, &config_rows[i]);
+	for (size_t d = 0; d < loader->config->destination_count; d++) {
+		config_focus(loader, d);
+		for (size_t i = 0; loader->type && i < config_row_count; i++)
+			if (config_rows[i].type == CONFIG_SECRET &&
+			    config_row_is_of_type(&config_rows[i], loader->type))
+				read_one(loader, &config_rows[i]);
+		config_unfocus(loader);
+	}
 }

@@ -19,6 +19,11 @@
 #define FIELD(member) .offset = offsetof(struct config, member)
 /* Of a type of destination: counted from the type's struct, of which the section has one. */
 #define SETTING(type, member) .base = offsetof(struct config, type), .offset = offsetof(struct config_##type, member)
+/* The same in [[destination]]. */
+#define DESTINATION_SETTING(type, member)                                                                    \
+	.base = offsetof(struct config_destination, type), .offset = offsetof(struct config_##type, member), \
+	.of_type = #type
+#define DESTINATION_FIELD(member) .offset = offsetof(struct config_destination, member)
 #define INTERFACE_FIELD(member) .offset = offsetof(struct config_interface, member)
 #define INPUT_FIELD(member) .offset = offsetof(struct config_input, member)
 #define REPEATED(items, count, type, max)                                 \
@@ -40,6 +45,18 @@ static const char *const alert_formats[] = {"eve",    "zeek",	   "alertmanager",
 static const char *const input_kinds[] = {"redis-channel", "redis-list", "redis-stream", "unix-dgram", "udp",
 					  "unix-stream",   "tcp",	 "file",	 NULL};
 static const char *const headers_only[] = {"headers", NULL};
+
+/* The types of [[destination]], each with a struct config_TYPE. */
+#define DESTINATION_TYPES(TYPE) TYPE(cloudshark) TYPE(local) TYPE(redis)
+
+#define TYPE_NAME(type) #type,
+#define TYPE_ROW(type) {#type, offsetof(struct config_destination, type)},
+
+static const char *const destination_types[] = {DESTINATION_TYPES(TYPE_NAME) NULL};
+
+const struct config_destination_type config_destination_types[] = {DESTINATION_TYPES(TYPE_ROW)};
+
+const size_t config_destination_type_count = sizeof(config_destination_types) / sizeof(*config_destination_types);
 
 /* Keys of every section that says what a request may ask for; `wide`: the default of what costs or shows more. */
 #define REQUESTS_KEYS(section, member, wide)                                                                           \
@@ -100,6 +117,9 @@ const struct config_section config_sections[] = {
 	{.name = "interface",
 	 .help = "Aliases and settings of an interface; one section for each interface",
 	 REPEATED(interfaces, interface_count, struct config_interface, CONFIG_INTERFACES_MAX)},
+	{.name = "destination",
+	 REPEATED(destinations, destination_count, struct config_destination, CONFIG_DESTINATIONS_MAX),
+	 .help = "More destinations, each with the keys of its type"},
 	{.name = "memory", .help = "Finished files kept in memory, for pcapctl get and the control API"},
 	{.name = "s3", .help = "Upload to S3"},
 	{.name = "http", .help = "Upload to any HTTP server"},
@@ -249,13 +269,13 @@ const struct config_row config_rows[] = {
 	{"cloudshark", "timeout", "cstimeout", "TIME", CONFIG_DURATION, 0, YEAR, .fallback = "0",
 	 SETTING(cloudshark, timeout_ns), .help = "time limit for one upload, in seconds; 0: no limit"},
 	{"cloudshark", "upload", "upload", NULL, CONFIG_BOOL, .fallback = "false", SETTING(cloudshark, upload),
-	 .help = "upload to CloudShark"},
+	 .section_only = true, .help = "upload to CloudShark"},
 	{"cloudshark", "verify", NULL, NULL, CONFIG_BOOL, .fallback = "true", SETTING(cloudshark, verify),
 	 .help = "verify the server's certificate and name"},
 	{"cloudshark", "ca_file", NULL, "FILE", CONFIG_FILE, .fallback = "", .fallback_text = "the system's",
 	 SETTING(cloudshark, ca_file), .help = "CA certificates to trust (PEM)"},
 
-	{"redis", "listen", NULL, NULL, CONFIG_BOOL, .fallback = "true", SETTING(redis, listen),
+	{"redis", "listen", NULL, NULL, CONFIG_BOOL, .fallback = "true", SETTING(redis, listen), .section_only = true,
 	 .help = "take requests from a Redis channel"},
 	{"redis", "host", "redisnode", "HOST", CONFIG_STRING, .fallback = "127.0.0.1", SETTING(redis, host),
 	 .required = true, .validate = config_rule_host, .help = "Redis host"},
@@ -295,18 +315,19 @@ const struct config_row config_rows[] = {
 	 .help = "file with the password at the Sentinels"},
 	{"redis", "allow_replica", NULL, NULL, CONFIG_BOOL, .fallback = "false", SETTING(redis, allow_replica),
 	 .help = "stay at a server that is a replica; events then reach only subscribers at that replica"},
-	{"redis", "stream", NULL, "KEY", CONFIG_STRING, .fallback = "", SETTING(redis, stream),
+	{"redis", "stream", NULL, "KEY", CONFIG_STRING, .fallback = "", SETTING(redis, stream), .section_only = true,
 	 .help = "stream to take requests from as well (field request); none of them gets lost"},
 	{"redis", "group", NULL, "NAME", CONFIG_STRING, .fallback = "", .fallback_text = "the node's name",
-	 SETTING(redis, group), .help = "this node's consumer group on the stream; nodes must not share one"},
+	 SETTING(redis, group), .section_only = true,
+	 .help = "this node's consumer group on the stream; nodes must not share one"},
 	{"redis", "stream_max_age", NULL, "TIME", CONFIG_DURATION, 0, YEAR, .fallback = "3600",
-	 SETTING(redis, stream_max_age_ns),
+	 SETTING(redis, stream_max_age_ns), .section_only = true,
 	 .help = "requests from the stream older than this are refused; 0: none are"},
 	{"redis", "events", NULL, "CHANNEL", CONFIG_STRING, .fallback = "", .fallback_text = "CHANNEL:events",
-	 SETTING(redis, events), .help = "channel that events are published to"},
+	 SETTING(redis, events), .section_only = true, .help = "channel that events are published to"},
 	{"redis", "presence", NULL, NULL, CONFIG_BOOL, .fallback = "true", SETTING(redis, presence),
-	 .help = "publish this node's name and state, for pcapctl"},
-	{"redis", "upload", NULL, NULL, CONFIG_BOOL, .fallback = "false", SETTING(redis, upload),
+	 .section_only = true, .help = "publish this node's name and state, for pcapctl"},
+	{"redis", "upload", NULL, NULL, CONFIG_BOOL, .fallback = "false", SETTING(redis, upload), .section_only = true,
 	 .help = "store every capture in Redis; otherwise only those of requests that name the destination redis"},
 	{"redis", "file_size", NULL, "SIZE", CONFIG_BYTES, 1024, 512 * MIB, .fallback = "64MiB",
 	 SETTING(redis, file_size_bytes), .help = "largest file stored in Redis"},
@@ -337,8 +358,19 @@ const struct config_row config_rows[] = {
 	{"interface", "promiscuous", NULL, NULL, CONFIG_BOOL, .fallback = "true", INTERFACE_FIELD(promiscuous),
 	 .help = "also capture packets addressed to other hosts"},
 
+	{"destination", "name", NULL, "NAME", CONFIG_STRING, .fallback = "", DESTINATION_FIELD(name), .required = true,
+	 .validate = config_rule_destination_name, .example = "\"lab\"",
+	 .help = "how requests and events call it; not the name of a section's destination"},
+	{"destination", "type", NULL, "TYPE", CONFIG_CHOICE, .choices = destination_types, .fallback = "",
+	 DESTINATION_FIELD(type), .required = true, .example = "\"redis\"",
+	 .help = "what it is, which decides about its other keys"},
+	{"destination", "upload", NULL, NULL, CONFIG_BOOL, .fallback = "false", DESTINATION_FIELD(upload),
+	 .help = "deliver every capture to it; otherwise only those of requests that name it"},
+	{"destination", "directory", NULL, "DIRECTORY", CONFIG_STRING, .fallback = "",
+	 DESTINATION_SETTING(local, directory), .required = true, .help = "directory for files; must exist"},
+
 	{"s3", "upload", NULL, NULL, CONFIG_BOOL, .fallback = "false", NOT_STORED, .unsupported = true,
-	 .help = "upload to S3"},
+	 .section_only = true, .help = "upload to S3"},
 	{"s3", "accessid", NULL, "ID", CONFIG_STRING, .fallback = "", NOT_STORED, .help = "access key id"},
 	{"s3", "accesskey", NULL, "KEY", CONFIG_SECRET, .fallback = "", NOT_STORED,
 	 .help = "secret access key; better in a file of its own"},
@@ -355,7 +387,7 @@ const struct config_row config_rows[] = {
 	 .help = "fields of this section that a request may set"},
 
 	{"http", "upload", NULL, NULL, CONFIG_BOOL, .fallback = "false", NOT_STORED, .unsupported = true,
-	 .help = "upload to an HTTP server"},
+	 .section_only = true, .help = "upload to an HTTP server"},
 	{"http", "url", NULL, "URL", CONFIG_STRING, .fallback = "", NOT_STORED, .help = "URL to upload to"},
 	{"http", "method", NULL, "METHOD", CONFIG_CHOICE, .choices = methods, .fallback = "PUT", NOT_STORED,
 	 .help = "PUT or POST"},
@@ -472,6 +504,31 @@ const struct config_section *config_section_find(const char *name)
 	for (size_t i = 0; i < config_section_count; i++)
 		if (!strcmp(config_sections[i].name, name))
 			return &config_sections[i];
+	return NULL;
+}
+
+const struct config_destination_type *config_destination_type_find(const char *name)
+{
+	for (size_t i = 0; i < config_destination_type_count; i++)
+		if (!strcmp(config_destination_types[i].name, name))
+			return &config_destination_types[i];
+	return NULL;
+}
+
+bool config_row_is_of_type(const struct config_row *row, const struct config_destination_type *type)
+{
+	if (!row->section)
+		return false;
+	if (!strcmp(row->section, "destination"))
+		return !row->of_type || (type && !strcmp(row->of_type, type->name));
+	return type && !row->section_only && !strcmp(row->section, type->name);
+}
+
+const struct config_row *config_row_find_of_type(const struct config_destination_type *type, const char *key)
+{
+	for (size_t i = 0; i < config_row_count; i++)
+		if (config_row_is_of_type(&config_rows[i], type) && !strcmp(config_rows[i].key, key))
+			return &config_rows[i];
 	return NULL;
 }
 

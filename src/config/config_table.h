@@ -37,6 +37,8 @@ struct config_row {
 	const char *help;			   /* one line, no full stop */
 	bool required;				   /* must not be the empty string */
 	bool unsupported;			   /* not in this build: a fault if switched on */
+	const char *of_type;			   /* of [[destination]]: only with this type; NULL: with any */
+	bool section_only;			   /* of a type's section: [[destination]] does not have it */
 	size_t base;				   /* of a struct in struct config, or in the repeated section's own */
 	size_t offset;				   /* in that struct */
 	const char *(*validate)(const char *text); /* config_rules.h; for each item of CONFIG_STRINGS */
@@ -54,6 +56,24 @@ struct config_section {
 
 extern const struct config_section config_sections[];
 extern const size_t config_section_count;
+
+/* A type of [[destination]]. Its keys are those of the section of its name. */
+struct config_destination_type {
+	const char *name;
+	size_t offset; /* of its struct in struct config_destination */
+};
+
+extern const struct config_destination_type config_destination_types[];
+extern const size_t config_destination_type_count;
+
+/* NULL if there is none. */
+const struct config_destination_type *config_destination_type_find(const char *name);
+
+/* Whether [[destination]] has the key with this type; `type` NULL: with every type. */
+bool config_row_is_of_type(const struct config_row *row, const struct config_destination_type *type);
+
+/* The key of [[destination]] with this type, or NULL. */
+const struct config_row *config_row_find_of_type(const struct config_destination_type *type, const char *key);
 
 /* NULL if there is none. */
 const struct config_row *config_row_find(const char *section, const char *key);

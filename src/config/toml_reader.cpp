@@ -167,8 +167,12 @@ void visit_section(const toml::key &name, const toml::table &table, bool repeate
 		location = location_of(name.source());
 
 	visitor.section(visitor.ctx, printable(name.str()).c_str(), repeated, location);
+	const std::string_view first = repeated && visitor.first_key ? visitor.first_key : "";
 	for (auto &&[key, node] : table)
-		if (!is_subsection(name, key, node, visitor))
+		if (!first.empty() && key.str() == first)
+			visit_key(key, node, visitor);
+	for (auto &&[key, node] : table)
+		if (!is_subsection(name, key, node, visitor) && (first.empty() || key.str() != first))
 			visit_key(key, node, visitor);
 	for (auto &&[key, node] : table) {
 		if (!is_subsection(name, key, node, visitor))

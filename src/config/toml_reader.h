@@ -49,6 +49,7 @@ struct toml_visitor {
 	/* A key of the current section; keys before the first section come before any section() call. '?' replaces
 	 * control characters, which quoted keys can have. */
 	void (*key)(void *ctx, const char *key, struct toml_location location, const struct toml_value *value);
+	const char *first_key; /* of a repeated section: comes before its other keys; NULL: none does */
 	void *ctx;
 };
 

@@ -26,6 +26,27 @@
 #define ROLE_INTERVAL_NS (3 * NS_PER_S) /* the publisher asks for all links whether the server is still the master */
 #define REPLIES_TTL_MIN_NS (S_PER_DAY * NS_PER_S)
 
+struct redis_options redis_setup_options(const struct config_redis *settings)
+{
+	return (struct redis_options){
+		.host = settings->host,
+		.port = (uint16_t)settings->port,
+		.nodes = settings->nodes.items,
+		.node_count = settings->nodes.count,
+		.cluster = settings->cluster,
+		.sentinels = settings->sentinels.items,
+		.sentinel_count = settings->sentinels.count,
+		.master = settings->master,
+		.sentinel_username = settings->sentinel_username,
+		.username = settings->username,
+		.tls = settings->tls,
+		.ca_file = settings->ca_file,
+		.cert_file = settings->cert_file,
+		.key_file = settings->key_file,
+		.any_role = settings->allow_replica,
+	};
+}
+
 int redis_setup_init(struct redis_setup *setup, struct event_base *loop, const struct config *config,
 		     const struct secrets *secrets)
 {
@@ -36,27 +57,11 @@ int redis_setup_init(struct redis_setup *setup, struct event_base *loop, const s
 	setup->links = redis_links_new();
 	if (!setup->links)
 		return -ENOMEM;
-	setup->options = (struct redis_options){
-		.host = config->redis.host,
-		.port = (uint16_t)config->redis.port,
-		.nodes = config->redis.nodes.items,
-		.node_count = config->redis.nodes.count,
-		.cluster = config->redis.cluster,
-		.sentinels = config->redis.sentinels.items,
-		.sentinel_count = config->redis.sentinels.count,
-		.master = config->redis.master,
-		.sentinel_username = config->redis.sentinel_username,
-		.sentinel_secret = secrets->sentinel,
-		.username = config->redis.username,
-		.secret = secrets->redis,
-		.tls = config->redis.tls,
-		.ca_file = config->redis.ca_file,
-		.cert_file = config->redis.cert_file,
-		.key_file = config->redis.key_file,
-		.any_role = config->redis.allow_replica,
-		.links = setup->links,
-		.quiet = !config->redis.configured,
-	};
+	setup->options = redis_setup_options(&config->redis);
+	setup->options.secret = secrets->redis;
+	setup->options.sentinel_secret = secrets->sentinel;
+	setup->options.links = setup->links;
+	setup->options.quiet = !config->redis.configured;
 	const bool stream = *config->redis.stream;
 	if (config->redis.presence || stream) {
 		setup->keys = redis_commands_new(loop, "keys", &setup->options, 0);

@@ -13,6 +13,7 @@
 #include "status/node_status.h"
 
 struct config;
+struct config_redis;
 struct event_base;
 struct event_bus;
 struct jobs;
@@ -36,6 +37,9 @@ struct redis_setup {
 	struct redis_stream *stream;
 	struct presence *presence;
 };
+
+/* Where to connect, without secrets. The strings stay the configuration's. */
+struct redis_options redis_setup_options(const struct config_redis *settings);
 
 /* Sets up what jobs need. With redis.listen = false there is nothing to do. 0 or -ENOMEM. */
 warn_unused int redis_setup_init(struct redis_setup *setup, struct event_base *loop, const struct config *config,

@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +14,7 @@
 #include "config/config.h"
 #include "config/config_secret.h"
 #include "config/config_table.h"
+#include "config/config_value.h"
 
 static_assert(SECRET_ROOM >= CONFIG_SECRET_FILE_ROOM, "a file's content fits");
 
@@ -33,6 +35,45 @@ static bool is_source(const char *path, const char *value)
 	return same;
 }
 
+static struct secret *new_secret(const struct config_row *row, const char *section, const char *value, const char *file)
+{
+	char room[PATH_MAX];
+	const char *path = *file ? file : config_secret_credential(section, row->key, room);
+
+	return secret_new(value, is_source(path, value) ? path : NULL, read_row, row);
+}
+
+static int add_of_destination(struct secrets *secrets, struct config_destination *destination)
+{
+	const struct config_destination_type *type = config_destination_type_find(destination->type);
+	void *settings = (char *)destination + type->offset;
+	char section[sizeof("destination.") + CONFIG_DESTINATION_NAME_MAX];
+
+	snprintf(section, sizeof(section), "destination.%s", destination->name);
+	for (size_t i = 0; i < config_row_count; i++) {
+		const struct config_row *row = &config_rows[i], *file = config_row_secret_file(row);
+
+		if (row->type != CONFIG_SECRET || !config_row_is_of_type(row, type))
+			continue;
+		struct destination_secret *grown =
+			reallocarray(secrets->of_destinations, secrets->of_destinations_count + 1, sizeof(*grown));
+		if (!grown)
+			return -ENOMEM;
+		secrets->of_destinations = grown;
+		struct destination_secret *added = &grown[secrets->of_destinations_count];
+		*added = (struct destination_secret){
+			.destination = destination,
+			.row = row,
+			.secret = new_secret(row, section, config_value_text(row, settings),
+					     file ? config_value_text(file, settings) : ""),
+		};
+		if (!added->secret)
+			return -ENOMEM;
+		secrets->of_destinations_count++;
+	}
+	return 0;
+}
+
 int secrets_init(struct secrets *secrets, const struct config *config)
 {
 	const struct {
@@ -45,20 +86,30 @@ int secrets_init(struct secrets *secrets, const struct config *config)
 		{&secrets->cloudshark, "cloudshark", "token", config->cloudshark.token, config->cloudshark.token_file},
 		{&secrets->api, "api", "token", config->api.token, config->api.token_file},
 	};
+	int r = 0;
 
 	*secrets = (struct secrets){0};
 	for (size_t i = 0; i < sizeof(sources) / sizeof(*sources); i++) {
-		char room[PATH_MAX];
-		const char *path = *sources[i].file
-					   ? sources[i].file
-					   : config_secret_credential(sources[i].section, sources[i].key, room);
-
-		*sources[i].secret = secret_new(sources[i].value, is_source(path, sources[i].value) ? path : NULL,
-						read_row, config_row_find(sources[i].section, sources[i].key));
+		*sources[i].secret = new_secret(config_row_find(sources[i].section, sources[i].key), sources[i].section,
+						sources[i].value, sources[i].file);
 		if (!*sources[i].secret)
 			return -ENOMEM;
 	}
-	return 0;
+	for (size_t i = 0; r == 0 && i < config->destination_count; i++)
+		r = add_of_destination(secrets, &config->destinations[i]);
+	return r;
+}
+
+struct secret *secrets_of_destination(const struct secrets *secrets, const struct config_destination *destination,
+				      const char *key)
+{
+	for (size_t i = 0; i < secrets->of_destinations_count; i++) {
+		const struct destination_secret *entry = &secrets->of_destinations[i];
+
+		if (entry->destination == destination && strcmp(entry->row->key, key) == 0)
+			return entry->secret;
+	}
+	return NULL;
 }
 
 void secrets_deinit(struct secrets *secrets)
@@ -67,4 +118,7 @@ void secrets_deinit(struct secrets *secrets)
 	secret_free(secrets->sentinel);
 	secret_free(secrets->cloudshark);
 	secret_free(secrets->api);
+	for (size_t i = 0; i < secrets->of_destinations_count; i++)
+		secret_free(secrets->of_destinations[i].secret);
+	free(secrets->of_destinations);
 }

@@ -2,10 +2,13 @@
 /* Every type of destination has a function that turns its settings into a sink, and a place in add_sinks. */
 #include "daemon/sink_setup.h"
 
+#include <assert.h>
 #include <errno.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "config/config.h"
+#include "daemon/redis_setup.h"
 #include "daemon/secrets.h"
 #include "pcapng/capture_file.h"
 #include "sink/cloudshark_sink.h"
@@ -14,6 +17,10 @@
 #include "sink/directory_sink.h"
 #include "sink/memory_sink.h"
 #include "sink/redis_sink.h"
+
+#define SECTIONS_MAX (SINKS_MAX - CONFIG_DESTINATIONS_MAX)
+
+static_assert(SECTIONS_MAX >= 6, "room for the destinations of sections");
 
 /* The sinks made so far. */
 struct sinks {
@@ -82,17 +89,61 @@ static struct sink *make_redis(const struct sink_setup_options *options, const c
 			      });
 }
 
+static struct sink *make_named_cloudshark(const struct sink_setup_options *options,
+					  const struct config_destination *destination)
+{
+	return make_cloudshark(options, destination->name, &destination->cloudshark,
+			       secrets_of_destination(options->secrets, destination, "token"));
+}
+
+static struct sink *make_named_local(const struct sink_setup_options *options,
+				     const struct config_destination *destination)
+{
+	return make_local(options, destination->name, &destination->local);
+}
+
+static struct sink *make_named_redis(const struct sink_setup_options *options,
+				     const struct config_destination *destination)
+{
+	struct redis_options connection = redis_setup_options(&destination->redis);
+
+	connection.secret = secrets_of_destination(options->secrets, destination, "auth");
+	connection.sentinel_secret = secrets_of_destination(options->secrets, destination, "sentinel_auth");
+	return make_redis(options, destination->name, &destination->redis, &connection);
+}
+
+/* The types of [[destination]]. */
+static const struct {
+	const char *type;
+	struct sink *(*make)(const struct sink_setup_options *options, const struct config_destination *destination);
+} makers[] = {
+	{"cloudshark", make_named_cloudshark},
+	{"local", make_named_local},
+	{"redis", make_named_redis},
+};
+
 /* --- all of them --- */
 
 /* Takes ownership; `sink` NULL: it could not be made. */
-static int add_sink(struct sinks *sinks, struct sink *sink, bool enabled)
+static int add_sink(struct sinks *sinks, const char *type, struct sink *sink, bool enabled)
 {
 	if (!sink)
 		return -ENOMEM;
+	sink->type = type;
 	sink->on_request = !enabled;
 	sinks->enabled += enabled;
 	sinks->list[sinks->count++] = sink;
 	return 0;
+}
+
+static int add_named(struct sinks *sinks, const struct sink_setup_options *options,
+		     const struct config_destination *destination)
+{
+	for (size_t i = 0; i < sizeof(makers) / sizeof(*makers); i++)
+		if (strcmp(makers[i].type, destination->type) == 0)
+			return add_sink(sinks, makers[i].type, makers[i].make(options, destination),
+					destination->upload);
+	return -EINVAL; /* the configuration has no such type */
 }
 
 static int add_sinks(struct sinks *sinks, struct sink_setup *setup, const struct sink_setup_options *options)
@@ -101,17 +152,20 @@ static int add_sinks(struct sinks *sinks, struct sink_setup *setup, const struct
 	int r = 0;
 
 	if (config->cloudshark.upload)
-		r = add_sink(sinks,
+		r = add_sink(sinks, "cloudshark",
 			     make_cloudshark(options, "cloudshark", &config->cloudshark, options->secrets->cloudshark),
 			     true);
 	if (r == 0 && config->general.writelocal)
-		r = add_sink(sinks, make_local(options, "local", &config->local), true);
+		r = add_sink(sinks, "local", make_local(options, "local", &config->local), true);
 	if (r == 0 && config->memory.bytes) {
 		setup->memory = make_memory(options, "memory", &config->memory);
-		r = add_sink(sinks, setup->memory, false);
+		r = add_sink(sinks, "memory", setup->memory, false);
 	}
 	if (r == 0 && config->redis.listen)
-		r = add_sink(sinks, make_redis(options, "redis", &config->redis, options->redis), config->redis.upload);
+		r = add_sink(sinks, "redis", make_redis(options, "redis", &config->redis, options->redis),
+			     config->redis.upload);
+	for (size_t i = 0; r == 0 && i < config->destination_count; i++)
+		r = add_named(sinks, options, &config->destinations[i]);
 	if (r < 0)
 		return r;
 	if (setup->memory)
@@ -119,7 +173,8 @@ static int add_sinks(struct sinks *sinks, struct sink_setup *setup, const struct
 	else if (sinks->enabled == 0)
 		log_warning("no-destination",
 			    log_str("hint", "captures are counted and dropped; switch on cloudshark.upload, "
-					    "general.writelocal, redis.upload or memory.bytes"));
+					    "general.writelocal, redis.upload or memory.bytes, or upload of a "
+					    "[[destination]]"));
 	return 0;
 }
 

@@ -5,9 +5,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sink/sink.h"
+
 struct event;
 
-#define OUTCOME_DESTINATIONS_MAX 16
+#define OUTCOME_DESTINATIONS_MAX (SINKS_MAX + 2) /* and "live" and "delivery" */
 #define OUTCOME_NAME_SIZE 64
 
 /* Why requests are refused. */

@@ -67,8 +67,9 @@ struct sink_class {
 /* Embedded in every sink; implementations use container_of. */
 struct sink {
 	const struct sink_class *class;
-	char *name;	 /* the destination's, as in events and to_destinations; the sink's own */
-	bool on_request; /* only for files that name it, not one of "all that are enabled"; set by the sink's maker */
+	char *name;	  /* the destination's, as in events and to_destinations; the sink's own */
+	const char *type; /* "cloudshark", "local"; a constant. This and the next: set by the sink's maker */
+	bool on_request;  /* only for files that name it, not one of "all that are enabled" */
 };
 
-#define SINKS_MAX 16
+#define SINKS_MAX 24 /* [[destination]] and those of the sections */

@@ -113,7 +113,8 @@ static void test_bad_keys_are_refused_without_their_secrets(void **state)
 		{"a:topsecrettopsecret\na:topsecrettopsecret2", "line 2: the key \"a\" is there already"},
 		{"a:topsecrettopsecret destination=local", "line 1: after the secret only"},
 		{"a:topsecrettopsecret topsecret", "line 1: after the secret only"},
-		{"a:topsecrettopsecret destinations=nowhere", "line 1: \"nowhere\" is no destination"},
+		{"a:topsecrettopsecret destinations=nowhere",
+		 "the key \"a\": \"nowhere\" is no destination (there are cloudshark, local, memory and redis)"},
 		{"a:topsecrettopsecret interfaces=", "line 1: \"\" is empty"},
 	};
 
