@@ -93,6 +93,7 @@ static const struct row rows[] = {
 	{"follow", read_flag, NULL, ALERT_IN_TEXT},
 	{"drop_duplicates", read_flag, NULL, ALERT_IN_TEXT},
 	{"destinations", read_strings, "to_destinations", ALERT_IN_TEXT},
+	{"first_of", read_strings, NULL, ALERT_IN_TEXT},
 	{"cooldown", read_duration, NULL, ALERT_IN_TEXT},
 	{"max_running", read_limit, NULL, ALERT_IN_TEXT},
 	{"max_per_hour", read_limit, NULL, ALERT_IN_TEXT},

@@ -136,6 +136,7 @@ struct config {
 		char *format;	 /* "pcapng" or "pcap" */
 		bool logrequests;
 		bool packetdebug;
+		struct config_strings first_of; /* destinations; a file goes to the first that takes it */
 	} general;
 	struct {
 		uint64_t captures;
@@ -146,6 +147,8 @@ struct config {
 		uint64_t warm_memory_bytes;
 		uint64_t requests_per_second;
 		uint64_t retry_ns;
+		uint64_t breaker_failures; /* 0: never opens */
+		uint64_t breaker_wait_ns;
 		uint64_t upload_speed; /* bytes a second */
 		uint64_t upload_window_ns;
 		uint64_t cooldown_ns;		       /* 0: off */

@@ -162,6 +162,39 @@ static void check_list(struct config_loader *loader, const char *section, const 
 			config_row_fault(loader, row, "%s", why.text);
 }
 
+/* Whether there will be a destination of this name. */
+static bool is_on(const struct config *config, const char *name)
+{
+	const struct {
+		const char *name;
+		bool on;
+	} sections[] = {
+		{"cloudshark", config->cloudshark.upload},
+		{"local", config->general.writelocal},
+		{"memory", config->memory.bytes > 0},
+		{"redis", config->redis.listen},
+	};
+
+	for (size_t i = 0; i < sizeof(sections) / sizeof(*sections); i++)
+		if (!strcmp(sections[i].name, name))
+			return sections[i].on;
+	return true;
+}
+
+static void check_first_of(struct config_loader *loader)
+{
+	const struct config_row *row = config_row_find("general", "first_of");
+	const struct config_strings *list = &loader->config->general.first_of;
+	struct error why;
+
+	for (size_t i = 0; i < list->count; i++) {
+		if (!config_destination_is_known(loader->config, list->items[i], &why))
+			config_row_fault(loader, row, "%s", why.text);
+		else if (!is_on(loader->config, list->items[i]))
+			config_row_fault(loader, row, "the destination \"%s\" is not switched on", list->items[i]);
+	}
+}
+
 static void check_name(struct config_loader *loader, size_t number)
 {
 	const struct config_row *row = config_row_find("destination", "name");
@@ -193,4 +226,5 @@ void config_check_destinations(struct config_loader *loader)
 	}
 	check_list(loader, "requests", "destinations");
 	check_list(loader, "api.requests", "destinations");
+	check_first_of(loader);
 }

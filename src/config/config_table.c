@@ -191,6 +191,10 @@ const struct config_row config_rows[] = {
 	 .help = "log every request as received"},
 	{"general", "packetdebug", NULL, NULL, CONFIG_BOOL, .fallback = "false", FIELD(general.packetdebug),
 	 .help = "log a line for every captured packet"},
+	{"general", "first_of", NULL, "NAMES", CONFIG_STRINGS, 0, CONFIG_DESTINATIONS_MAX, .fallback = "",
+	 FIELD(general.first_of), .validate = config_rule_destination,
+	 .help = "destinations of which only the first that takes a file gets it, in this order, in addition to the "
+		 "others that are enabled; for requests that name none"},
 
 	{"limits", "captures", NULL, "COUNT", CONFIG_COUNT, 1, 65536, .fallback = "256", FIELD(limits.captures),
 	 .help = "largest number of captures running at once, a merged one being one; more are refused, not queued"},
@@ -220,6 +224,13 @@ const struct config_row config_rows[] = {
 	 .help = "how long to try a failing or slow destination before giving up, in seconds, attempts under way "
 		 "included; 0: "
 		 "one attempt"},
+	{"limits", "breaker_failures", NULL, "COUNT", CONFIG_COUNT, 0, 1000000, .fallback = "5",
+	 FIELD(limits.breaker_failures),
+	 .help = "failed attempts in a row after which a destination gets none for a while; 0, or without retry: it "
+		 "always does"},
+	{"limits", "breaker_wait", NULL, "TIME", CONFIG_DURATION, NS_PER_MS, 60 * NS_PER_S, .fallback = "5",
+	 FIELD(limits.breaker_wait_ns),
+	 .help = "this while, in seconds; it doubles, up to 60, each time the one attempt after it fails"},
 	{"limits", "upload_speed", NULL, "SIZE", CONFIG_BYTES, 1, TIB, .fallback = "1KiB", FIELD(limits.upload_speed),
 	 .help = "bytes per second that an upload must reach over every upload_window; a slower attempt ends"},
 	{"limits", "upload_window", NULL, "TIME", CONFIG_DURATION, NS_PER_S, YEAR, .fallback = "60",

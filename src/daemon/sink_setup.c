@@ -181,7 +181,15 @@ static int add_sinks(struct sinks *sinks, struct sink_setup *setup, const struct
 int sink_setup_init(struct sink_setup *setup, const struct sink_setup_options *options)
 {
 	const uint64_t retry_ns = options->config->limits.retry_ns;
-	const struct delivery_options delivery = {.give_up_after_ns = retry_ns, .max_attempts = retry_ns ? 0 : 1};
+	const struct config *config = options->config;
+	const struct delivery_options delivery = {
+		.give_up_after_ns = retry_ns,
+		.max_attempts = retry_ns ? 0 : 1,
+		.breaker = {.failures = retry_ns ? (unsigned)config->limits.breaker_failures : 0,
+			    .first_wait_ns = config->limits.breaker_wait_ns},
+		.defaults = {.first_of = config->general.first_of.items,
+			     .first_of_count = config->general.first_of.count},
+	};
 	struct sinks sinks = {0};
 	const int r = add_sinks(&sinks, setup, options);
 

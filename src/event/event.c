@@ -192,13 +192,29 @@ static json_t *destination_json(const struct event_destination *destination)
 	return finish(&writer);
 }
 
+/* Those that failed before it was tried become a list in it. */
+
 static json_t *destinations_json(const struct event *event)
 {
 	cleanup(cleanup_json) json_t *array = json_array();
+	cleanup(cleanup_json) json_t *failed = NULL;
 
-	for (size_t i = 0; i < event->destination_count; i++)
-		if (json_array_append_new(array, destination_json(&event->destinations[i])) < 0)
+	for (size_t i = 0; i < event->destination_count; i++) {
+		json_t *object = destination_json(&event->destinations[i]);
+
+		if (event->destinations[i].superseded) {
+			failed = failed ? failed : json_array();
+			if (json_array_append_new(failed, object) < 0)
+				return NULL;
+			continue;
+		}
+		if (failed && json_object_set_new(object, "instead_of", take(failed)) < 0) {
+			json_decref(object);
 			return NULL;
+		}
+		if (json_array_append_new(array, object) < 0)
+			return NULL;
+	}
 	return take(array);
 }
 

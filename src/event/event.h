@@ -40,6 +40,7 @@ struct event_destination {
 	const char *error;   /* NULL: none */
 	const char *warning; /* of a success; NULL: none */
 	unsigned attempts;
+	bool superseded; /* it failed, and the following one was tried instead (first_of) */
 };
 
 /* An interface that could not take part. */

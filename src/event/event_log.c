@@ -22,7 +22,8 @@ static const char *const message_ids[] = {
 static bool all_delivered(const struct event *event)
 {
 	for (size_t i = 0; i < event->destination_count; i++)
-		if (!event->destinations[i].ok || event->destinations[i].warning)
+		if ((!event->destinations[i].ok && !event->destinations[i].superseded) ||
+		    event->destinations[i].warning)
 			return false;
 	return true;
 }

@@ -100,24 +100,39 @@ static void read_counts(const json_t *object, struct event *event)
 	event->duplicates = number_of(object, "duplicates");
 }
 
+/* Objects beyond the cap are left out. */
+static void read_destination(const json_t *object, bool superseded, struct event_destination *list, size_t *count)
+{
+	const json_t *failed;
+	const char *name = text_of(object, "name");
+	size_t i;
+
+	json_array_foreach(json_object_get(object, "instead_of"), i, failed)
+	{
+		if (!superseded) /* one level deep */
+			read_destination(failed, true, list, count);
+	}
+	if (*count == DESTINATIONS_MAX)
+		return;
+	list[(*count)++] = (struct event_destination){
+		.name = name ? name : "",
+		.ok = json_is_true(json_object_get(object, "ok")),
+		.url = text_of(object, "url"),
+		.error = text_of(object, "error"),
+		.warning = text_of(object, "warning"),
+		.attempts = (unsigned)number_of(object, "attempts"),
+		.superseded = superseded,
+	};
+}
+
 static size_t read_destinations(const json_t *array, struct event_destination destinations[static DESTINATIONS_MAX])
 {
-	size_t count = json_array_size(array);
+	const json_t *object;
+	size_t i, count = 0;
 
-	if (count > DESTINATIONS_MAX)
-		count = DESTINATIONS_MAX;
-	for (size_t i = 0; i < count; i++) {
-		const json_t *object = json_array_get(array, i);
-		const char *name = text_of(object, "name");
-
-		destinations[i] = (struct event_destination){
-			.name = name ? name : "",
-			.ok = json_is_true(json_object_get(object, "ok")),
-			.url = text_of(object, "url"),
-			.error = text_of(object, "error"),
-			.warning = text_of(object, "warning"),
-			.attempts = (unsigned)number_of(object, "attempts"),
-		};
+	json_array_foreach(array, i, object)
+	{
+		read_destination(object, false, destinations, &count);
 	}
 	return count;
 }

@@ -70,10 +70,10 @@ static const char *interface_names(const struct request *request, struct buffer 
 	return text->size ? buffer_text(text) : NULL;
 }
 
-static const char *destination_names(const struct request *request, struct buffer *text)
+static const char *join(char *const *names, size_t count, struct buffer *text)
 {
-	for (size_t i = 0; request && i < request->destination_count; i++) {
-		if (buffer_printf(text, "%s%s", i ? "," : "", request->destinations[i]) < 0)
+	for (size_t i = 0; i < count; i++) {
+		if (buffer_printf(text, "%s%s", i ? "," : "", names[i]) < 0)
 			break;
 	}
 	return text->size ? buffer_text(text) : NULL;
@@ -94,6 +94,7 @@ static void write_line(const struct audit *audit, const struct request *request)
 	const struct request *of = request ? request : &unread;
 	cleanup(buffer_deinit) struct buffer interfaces = BUFFER_INIT(LIST_BYTES_MAX);
 	cleanup(buffer_deinit) struct buffer destinations = BUFFER_INIT(LIST_BYTES_MAX);
+	cleanup(buffer_deinit) struct buffer first_of = BUFFER_INIT(LIST_BYTES_MAX);
 	char from[CLOCK_TEXT_SIZE], to[CLOCK_TEXT_SIZE];
 
 	log_notice(audit->message_id, log_str("request", audit->id), log_str("origin", audit->origin),
@@ -106,7 +107,8 @@ static void write_line(const struct audit *audit, const struct request *request)
 		   seconds_field("duration", of->duration_ns), seconds_field("idle", of->idle_ns),
 		   seconds_field("before", of->before_ns), log_str("from", time_text(of->from_ns, from)),
 		   log_str("to", time_text(of->to_ns, to)),
-		   log_str("destinations", destination_names(request, &destinations)),
+		   log_str("destinations", join(of->destinations, of->destination_count, &destinations)),
+		   log_str("first_of", join(of->first_of, of->first_of_count, &first_of)),
 		   log_str("customer", of->customer), log_str("alertid", of->alertid),
 		   number_field("suppressed", audit->suppressed));
 }

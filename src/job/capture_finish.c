@@ -110,7 +110,7 @@ static void publish_final(struct capture *capture, const struct delivery_result 
 	if (result_count > SINKS_MAX)
 		result_count = SINKS_MAX;
 	for (size_t i = 0; i < result_count; i++) {
-		ok &= results[i].ok;
+		ok &= results[i].ok || results[i].superseded;
 		destinations[i] = (struct event_destination){
 			.name = results[i].name,
 			.ok = results[i].ok,
@@ -118,6 +118,7 @@ static void publish_final(struct capture *capture, const struct delivery_result 
 			.error = results[i].error,
 			.warning = results[i].warning,
 			.attempts = results[i].attempts,
+			.superseded = results[i].superseded,
 		};
 	}
 	struct event event = capture_event(capture, ok ? EVENT_DONE : EVENT_FAILED);
@@ -231,15 +232,23 @@ static bool build_output_file(struct capture *capture)
 static void deliver(struct capture *capture)
 {
 	const struct request *request = capture->request;
+	const struct delivery_targets targets = {
+		.all = request->destinations,
+		.all_count = request->destination_count,
+		.first_of = request->first_of,
+		.first_of_count = request->first_of_count,
+	};
+	const bool named = targets.all_count || targets.first_of_count;
 	const bool built = build_output_file(capture);
 	struct event event = capture_event(capture, EVENT_CAPTURED);
 
 	add_counters(capture, &event);
 	event_bus_publish(capture->deps->bus, &event);
-	if (built)
-		capture->delivery =
-			delivery_start(capture->deps->deliveries, &capture->output_file.file, request->destinations,
-				       request->destination_count, on_delivery_done, capture);
+	if (built) {
+		capture->output_file.file.held_bytes = capture->report.bytes;
+		capture->delivery = delivery_start(capture->deps->deliveries, &capture->output_file.file,
+						   named ? &targets : NULL, on_delivery_done, capture);
+	}
 	if (!capture->delivery) {
 		const struct delivery_result failure = {.name = "delivery", .error = "out of memory"};
 

@@ -67,6 +67,8 @@ static int append_wanted(struct buffer *key, const struct request *request)
 		r = buffer_printf(key, "\n%s", request->interfaces[i].name);
 	for (size_t i = 0; i < request->destination_count && r == 0; i++)
 		r = buffer_printf(key, "\n> %s", request->destinations[i]);
+	for (size_t i = 0; i < request->first_of_count && r == 0; i++)
+		r = buffer_printf(key, "\n? %s", request->first_of[i]);
 	return r;
 }
 

@@ -40,23 +40,33 @@ static bool may_name(const struct request_rules *rules, const char *destination)
 	return allowed->redis_files && strcmp(destination, "redis") == 0;
 }
 
-static int check_destinations(const struct request_rules *rules, const struct request *request, struct error *err)
+static int check_names(const struct request_rules *rules, const struct config_key *key, const char *field,
+		       char *const *names, size_t count, struct error *err)
 {
-	const struct config_key *key = request->key;
-
-	for (size_t i = 0; i < request->destination_count; i++) {
-		const char *name = request->destinations[i];
+	for (size_t i = 0; i < count; i++) {
+		const char *name = names[i];
 		const bool by_default = !rules->allowed->destinations.count && strcmp(name, "redis") == 0;
 
 		if (!may_name(rules, name))
-			return error_set(err, -EACCES, "to_destinations: a request may not name \"%s\" (%s.%s)", name,
+			return error_set(err, -EACCES, "%s: a request may not name \"%s\" (%s.%s)", field, name,
 					 rules->allowed->section, by_default ? "redis_files" : "destinations");
 		if (key && key->destinations.count && !is_listed(&key->destinations, name))
-			return error_set(err, -EACCES,
-					 "to_destinations: the key \"%s\" may not name \"%s\" (%s.keys_file)",
+			return error_set(err, -EACCES, "%s: the key \"%s\" may not name \"%s\" (%s.keys_file)", field,
 					 key->name, name, rules->allowed->section);
 	}
 	return 0;
+}
+
+static int check_destinations(const struct request_rules *rules, const struct request *request, const char **field,
+			      struct error *err)
+{
+	*field = "to_destinations";
+	int r = check_names(rules, request->key, *field, request->destinations, request->destination_count, err);
+	if (r == 0) {
+		*field = "first_of";
+		r = check_names(rules, request->key, *field, request->first_of, request->first_of_count, err);
+	}
+	return r;
 }
 
 /* --- interfaces --- */
@@ -159,8 +169,7 @@ int request_rules_check(const struct request_rules *rules, const struct request 
 {
 	const struct config_requests *allowed = rules->allowed;
 
-	*field = "to_destinations";
-	int r = check_destinations(rules, request, err);
+	int r = check_destinations(rules, request, field, err);
 	if (r == 0) {
 		*field = "interface";
 		r = check_interfaces(rules, request, err);

@@ -272,6 +272,7 @@ static void resolve_times(struct request *request, const struct config *config)
 static int check_live(const struct request *request, struct request_refusal *refusal)
 {
 	const char *field = request->destination_count ? "to_destinations"
+			    : request->first_of_count  ? "first_of"
 			    : request->follow	       ? "follow"
 			    : request->drop_duplicates ? "drop_duplicates"
 			    : request->dedupe	       ? "dedupe"
@@ -281,11 +282,21 @@ static int check_live(const struct request *request, struct request_refusal *ref
 	return request->live && field ? request_refuse(refusal, field, "is not possible with a live capture") : 0;
 }
 
+static int check_first_of(const struct request *request, struct request_refusal *refusal)
+{
+	for (size_t i = 0; i < request->first_of_count; i++)
+		for (size_t k = 0; k < request->destination_count; k++)
+			if (strcmp(request->first_of[i], request->destinations[k]) == 0)
+				return request_refuse(refusal, "first_of", "\"%s\" is in to_destinations as well",
+						      request->first_of[i]);
+	return 0;
+}
+
 static int complete(struct request *request, json_t *message, const struct config *config,
 		    struct request_refusal *refusal)
 {
 	if (check_window(request, config, refusal) < 0 || check_follow(request, refusal) < 0 ||
-	    check_live(request, refusal) < 0)
+	    check_live(request, refusal) < 0 || check_first_of(request, refusal) < 0)
 		return -EINVAL;
 	if (request->drop_duplicates && !request->merge)
 		return request_refuse(refusal, "drop_duplicates",
@@ -381,6 +392,8 @@ size_t request_bytes(const struct request *request)
 			 text_bytes(request->interfaces[i].alias);
 	for (size_t i = 0; i < request->destination_count; i++)
 		bytes += sizeof(*request->destinations) + text_bytes(request->destinations[i]);
+	for (size_t i = 0; i < request->first_of_count; i++)
+		bytes += sizeof(*request->first_of) + text_bytes(request->first_of[i]);
 	return bytes;
 }
 
@@ -400,6 +413,9 @@ void request_unref(struct request *request)
 	}
 	for (size_t i = 0; i < request->destination_count; i++)
 		free(request->destinations[i]);
+	for (size_t i = 0; i < request->first_of_count; i++)
+		free(request->first_of[i]);
+	free(request->first_of);
 	free(request->interfaces);
 	free(request->destinations);
 	free(request->bpf);

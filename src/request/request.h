@@ -78,6 +78,8 @@ struct request {
 	bool logrequest, packetdebug; /* set by the request or the configuration */
 	char **destinations;	      /* NULL: all that are enabled */
 	size_t destination_count;
+	char **first_of; /* destinations; the first that takes the file gets it. NULL: none */
+	size_t first_of_count;
 	uint64_t received_ns;		       /* real time */
 	uint64_t published_error_ns;	       /* how far off published_ns may be */
 	uint64_t published_ns;		       /* real time, if it may be long before received_ns; else 0 */
@@ -108,7 +110,8 @@ struct request_arrival {
 };
 
 /*
- * Parses and validates. `destinations`: the names that to_destinations may use. On REQUEST_OURS the caller owns
+ * Parses and validates. `destinations`: the names that to_destinations and first_of may use. On REQUEST_OURS the caller
+ * owns
  * `*request` (request_unref); on REQUEST_INVALID `refusal` is filled. Does not block.
  */
 warn_unused enum request_verdict request_parse(const void *bytes, size_t size, const struct request_arrival *arrival,

@@ -46,6 +46,7 @@ static const struct request_field fields[] = {
 	{"drop_duplicates", TYPE_BOOL, .set = request_value_set_flag, OFFSET(drop_duplicates)},
 	{"follow", TYPE_BOOL, .set = request_value_set_flag, OFFSET(follow)},
 	{"to_destinations", TYPE_ARRAY, .set = request_list_set_destinations},
+	{"first_of", TYPE_ARRAY, .set = request_list_set_first_of},
 	{"logrequest", TYPE_BOOL, .set = request_value_set_flag, OFFSET(logrequest)},
 	{"packetdebug", TYPE_BOOL, .set = request_value_set_flag, OFFSET(packetdebug)},
 	{"stop", TYPE_BOOL, .set = request_value_set_flag, OFFSET(stop)},

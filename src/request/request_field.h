@@ -16,7 +16,7 @@ struct request_draft {
 	struct request *request;
 	struct request_refusal *refusal;
 	const struct config *config;
-	const char *const *destinations; /* names that to_destinations may use */
+	const char *const *destinations; /* names that to_destinations and first_of may use */
 	size_t destination_count;
 };
 

@@ -171,21 +171,6 @@ int request_list_set_aliases(struct request_draft *draft, const struct request_f
 	return 0;
 }
 
-/* Adds a destination unless it is listed; the list has room for all known ones. */
-static int add_destination(struct request_draft *draft, const char *field, const char *name)
-{
-	struct request *request = draft->request;
-
-	for (size_t i = 0; i < request->destination_count; i++)
-		if (strcmp(request->destinations[i], name) == 0)
-			return 0;
-	request->destinations[request->destination_count] = strdup(name);
-	if (!request->destinations[request->destination_count])
-		return request_refuse(draft->refusal, field, "out of memory");
-	request->destination_count++;
-	return 0;
-}
-
 static bool is_listed(const char *name, const char *const *list, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
@@ -194,32 +179,51 @@ static bool is_listed(const char *name, const char *const *list, size_t count)
 	return false;
 }
 
-int request_list_set_destinations(struct request_draft *draft, const struct request_field *field, const json_t *value)
+/* Repeated names count once. The caller frees the list, also after a refusal. */
+static int read_destinations(struct request_draft *draft, const char *field, const json_t *value, char ***list,
+			     size_t *count)
 {
 	char hint[REQUEST_HINT_SIZE], quote[REQUEST_QUOTE_SIZE], names[NAMES_SIZE];
 	const json_t *item;
 	size_t i;
-	int r = check_list(draft, field->name, value);
+	int r = check_list(draft, field, value);
 
 	if (r < 0)
 		return r;
-	draft->request->destinations = calloc(draft->destination_count + 1, sizeof(char *));
-	if (!draft->request->destinations)
-		return request_refuse(draft->refusal, field->name, "out of memory");
+	*list = calloc(draft->destination_count + 1, sizeof(char *)); /* room for all there are */
+	if (!*list)
+		return request_refuse(draft->refusal, field, "out of memory");
 	json_array_foreach(value, i, item)
 	{
 		const char *name = json_string_value(item);
 
 		if (!is_listed(name, draft->destinations, draft->destination_count))
-			return request_refuse(draft->refusal, field->name,
+			return request_refuse(draft->refusal, field,
 					      "no destination \"%s\" is configured%s; there are: %s",
 					      request_text_quote(name, strlen(name), quote),
 					      request_text_suggestion(name, draft->destinations,
 								      draft->destination_count, hint),
 					      list_names(draft->destinations, draft->destination_count, names));
-		r = add_destination(draft, field->name, name);
-		if (r < 0)
-			return r;
+		if (is_listed(name, (const char *const *)*list, *count))
+			continue;
+		(*list)[*count] = strdup(name);
+		if (!(*list)[*count])
+			return request_refuse(draft->refusal, field, "out of memory");
+		(*count)++;
 	}
 	return 0;
+}
+
+int request_list_set_destinations(struct request_draft *draft, const struct request_field *field, const json_t *value)
+{
+	struct request *request = draft->request;
+
+	return read_destinations(draft, field->name, value, &request->destinations, &request->destination_count);
+}
+
+int request_list_set_first_of(struct request_draft *draft, const struct request_field *field, const json_t *value)
+{
+	struct request *request = draft->request;
+
+	return read_destinations(draft, field->name, value, &request->first_of, &request->first_of_count);
 }

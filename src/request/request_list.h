@@ -12,3 +12,4 @@
 int request_list_set_interfaces(struct request_draft *draft, const struct request_field *field, const json_t *value);
 int request_list_set_aliases(struct request_draft *draft, const struct request_field *field, const json_t *value);
 int request_list_set_destinations(struct request_draft *draft, const struct request_field *field, const json_t *value);
+int request_list_set_first_of(struct request_draft *draft, const struct request_field *field, const json_t *value);

@@ -395,10 +395,16 @@ static void cloudshark_free(struct sink *sink)
 	free(cloudshark);
 }
 
+static const char *cloudshark_address(const struct sink *sink)
+{
+	return container_of(sink, const struct cloudshark_sink, sink)->base_url;
+}
+
 static const struct sink_class cloudshark_class = {
 	.start = cloudshark_start,
 	.cancel = cloudshark_cancel,
 	.free = cloudshark_free,
+	.address = cloudshark_address,
 };
 
 /* "scheme://host[:port]": adds brackets to an IPv6 address and omits the scheme's default port. */

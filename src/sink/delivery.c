@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A delivery takes one finished file to all its destinations at once, by one transfer each (transfer.h); the last
- * transfer to end ends the delivery.
+ * transfer to end ends the delivery. Those of first_of are a chain: each starts when the one before has failed.
  *
  * Results are reported from an event of their own, so that no callback runs inside a caller's call. The number of
  * transfers is bounded by the input: the job layer's cap on captures times SINKS_MAX.
@@ -22,6 +22,7 @@
 #define DEFAULT_MAX_ATTEMPTS 8
 #define DEFAULT_PARALLEL 8
 #define DEFAULT_COPY_WAIT_NS (60 * NS_PER_S)
+#define DEFAULT_BREAKER_WAIT_NS (5 * NS_PER_S)
 
 struct delivery {
 	struct deliveries *deliveries;
@@ -33,6 +34,7 @@ struct delivery {
 	struct delivery_result *results; /* filled for `done` */
 	size_t unfinished;
 	size_t transfer_count;
+	size_t chain; /* from this transfer on, each starts if the one before failed */
 	struct transfer transfers[];
 };
 
@@ -58,33 +60,58 @@ static void delivery_free(struct delivery *delivery)
 
 CLEANUP_DEFINE(delivery, struct delivery, delivery_free)
 
+/* One that no destination has the name of counts. */
+static bool was_tried(const struct transfer *transfer)
+{
+	return transfer->started || !transfer->destination;
+}
+
 /* Reports the results and frees the delivery. After `done` only the delivery itself is touched, so `done` may start
  * deliveries, and free all of them. */
 static void delivery_report(struct delivery *delivery)
 {
+	size_t count = 0;
+
 	LIST_REMOVE(delivery, list);
 	for (size_t i = 0; i < delivery->transfer_count; i++) {
 		const struct transfer *transfer = &delivery->transfers[i];
 
-		delivery->results[i] = (struct delivery_result){
+		if (!was_tried(transfer))
+			continue;
+		delivery->results[count++] = (struct delivery_result){
 			.name = transfer->name,
 			.ok = transfer->ok,
 			.url = transfer->url[0] ? transfer->url : NULL,
 			.error = transfer->error[0] ? transfer->error : NULL,
 			.warning = transfer->warning[0] ? transfer->warning : NULL,
 			.attempts = transfer->attempts,
+			.superseded = transfer->next && !transfer->ok && was_tried(transfer->next),
 		};
 	}
-	delivery->done(delivery->ctx, delivery->results, delivery->transfer_count);
+	delivery->done(delivery->ctx, delivery->results, count);
 	delivery_free(delivery);
 }
 
-static void transfer_ended(void *ctx)
+static bool start_first(struct delivery *delivery, struct transfer *transfer);
+
+static void transfer_ended(void *ctx, struct transfer *transfer)
 {
 	struct delivery *delivery = ctx;
 
+	if (!transfer->ok && transfer->next && start_first(delivery, transfer->next))
+		return;
 	if (--delivery->unfinished == 0)
 		event_active(delivery->finish_event, EV_TIMEOUT, 0);
+}
+
+/* Starts the transfer, or the first one after it that has a destination. False: none has. */
+static bool start_first(struct delivery *delivery, struct transfer *transfer)
+{
+	while (transfer && !transfer->destination)
+		transfer = transfer->next;
+	if (transfer)
+		transfer_start(transfer, transfer_ended, delivery);
+	return transfer;
 }
 
 static void on_all_ended(evutil_socket_t fd, short events, void *ctx)
@@ -110,34 +137,78 @@ static bool has_transfer(const struct delivery *delivery, const struct destinati
 	return false;
 }
 
-/* `names` NULL: all destinations except those on request. A repeated name counts once. */
-static int delivery_add_transfers(struct delivery *delivery, char *const *names, size_t count)
+static bool is_listed(const char *name, char *const *names, size_t count)
 {
-	struct deliveries *deliveries = delivery->deliveries;
-
-	for (size_t i = 0; i < count; i++) {
-		struct destination *destination =
-			names ? find_destination(deliveries, names[i]) : &deliveries->destinations[i];
-		int r;
-
-		if (destination && (has_transfer(delivery, destination) || (!names && destination->sink->on_request)))
-			continue;
-		r = transfer_init(&delivery->transfers[delivery->transfer_count++], deliveries->loop, destination,
-				  names ? names[i] : destination->sink->name, delivery->file);
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(names[i], name) == 0)
+			return true;
+	return false;
 }
 
-struct delivery *delivery_start(struct deliveries *deliveries, const struct sink_file *file, char *const *destinations,
-				size_t destination_count, delivery_done done, void *ctx)
+/* A destination that has a transfer already gets no second one. */
+static int add_transfer(struct delivery *delivery, struct destination *destination, const char *name)
 {
-	size_t count = destinations ? destination_count : deliveries->destination_count;
+	if (destination && has_transfer(delivery, destination))
+		return 0;
+	return transfer_init(&delivery->transfers[delivery->transfer_count++], delivery->deliveries->loop, destination,
+			     name, delivery->file);
+}
+
+/* All destinations except those on request and those of first_of. */
+static int add_enabled(struct delivery *delivery, const struct delivery_targets *defaults)
+{
+	struct deliveries *deliveries = delivery->deliveries;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < deliveries->destination_count; i++) {
+		struct destination *destination = &deliveries->destinations[i];
+
+		if (!destination->sink->on_request &&
+		    !is_listed(destination->sink->name, defaults->first_of, defaults->first_of_count))
+			r = add_transfer(delivery, destination, destination->sink->name);
+	}
+	return r;
+}
+
+static int add_named(struct delivery *delivery, char *const *names, size_t count)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < count; i++)
+		r = add_transfer(delivery, find_destination(delivery->deliveries, names[i]), names[i]);
+	return r;
+}
+
+static int add_transfers(struct delivery *delivery, const struct delivery_targets *targets)
+{
+	const struct delivery_targets *chain = targets ? targets : &delivery->deliveries->options.defaults;
+	int r = targets ? add_named(delivery, targets->all, targets->all_count) : add_enabled(delivery, chain);
+
+	delivery->chain = delivery->transfer_count;
+	if (r == 0)
+		r = add_named(delivery, chain->first_of, chain->first_of_count);
+	for (size_t i = delivery->chain; i + 1 < delivery->transfer_count; i++)
+		delivery->transfers[i].next = &delivery->transfers[i + 1];
+	return r;
+}
+
+static void start_transfers(struct delivery *delivery)
+{
+	for (size_t i = 0; i < delivery->transfer_count && i <= delivery->chain; i++)
+		delivery->unfinished += start_first(delivery, &delivery->transfers[i]);
+	if (delivery->unfinished == 0)
+		event_active(delivery->finish_event, EV_TIMEOUT, 0);
+}
+
+struct delivery *delivery_start(struct deliveries *deliveries, const struct sink_file *file,
+				const struct delivery_targets *targets, delivery_done done, void *ctx)
+{
+	const size_t named = targets ? targets->all_count + targets->first_of_count
+				     : deliveries->destination_count + deliveries->options.defaults.first_of_count;
 	cleanup(cleanup_delivery) struct delivery *delivery = NULL;
 	size_t transfers_size, size;
 
-	if (__builtin_mul_overflow(count, sizeof(struct transfer), &transfers_size) ||
+	if (__builtin_mul_overflow(named, sizeof(struct transfer), &transfers_size) ||
 	    __builtin_add_overflow(sizeof(*delivery), transfers_size, &size))
 		return NULL;
 	delivery = calloc(1, size);
@@ -147,20 +218,13 @@ struct delivery *delivery_start(struct deliveries *deliveries, const struct sink
 	delivery->file = file;
 	delivery->done = done;
 	delivery->ctx = ctx;
-	delivery->results = calloc(count ? count : 1, sizeof(*delivery->results));
+	delivery->results = calloc(named ? named : 1, sizeof(*delivery->results));
 	delivery->finish_event = event_new(deliveries->loop, -1, 0, on_all_ended, delivery);
-	if (!delivery->results || !delivery->finish_event || delivery_add_transfers(delivery, destinations, count) < 0)
+	if (!delivery->results || !delivery->finish_event || add_transfers(delivery, targets) < 0)
 		return NULL;
 
 	LIST_INSERT_HEAD(&deliveries->deliveries, delivery, list);
-	for (size_t i = 0; i < delivery->transfer_count; i++) {
-		if (!delivery->transfers[i].destination)
-			continue;
-		delivery->unfinished++;
-		transfer_start(&delivery->transfers[i], transfer_ended, delivery);
-	}
-	if (delivery->unfinished == 0)
-		event_active(delivery->finish_event, EV_TIMEOUT, 0);
+	start_transfers(delivery);
 	return take(delivery);
 }
 
@@ -185,6 +249,10 @@ static struct delivery_options fill_defaults(const struct delivery_options *opti
 		filled.max_attempts = DEFAULT_MAX_ATTEMPTS;
 	if (filled.copy_wait_ns == 0)
 		filled.copy_wait_ns = DEFAULT_COPY_WAIT_NS;
+	if (filled.breaker.first_wait_ns == 0)
+		filled.breaker.first_wait_ns = DEFAULT_BREAKER_WAIT_NS;
+	if (filled.breaker.max_wait_ns == 0)
+		filled.breaker.max_wait_ns = filled.max_backoff_ns;
 	if (filled.parallel == 0)
 		filled.parallel = DEFAULT_PARALLEL;
 	return filled;
@@ -249,8 +317,41 @@ size_t deliveries_destination_names(const struct deliveries *deliveries, const c
 
 bool deliveries_is_enabled(const struct deliveries *deliveries, const char *name)
 {
+	const struct delivery_targets *defaults = &deliveries->options.defaults;
+
+	if (is_listed(name, defaults->first_of, defaults->first_of_count))
+		return true;
 	for (size_t i = 0; i < deliveries->destination_count; i++)
 		if (strcmp(deliveries->destinations[i].sink->name, name) == 0)
 			return !deliveries->destinations[i].sink->on_request;
 	return false;
+}
+
+size_t deliveries_status(const struct deliveries *deliveries, struct destination_status status[SINKS_MAX])
+{
+	const uint64_t now_ns = clock_boottime_ns();
+
+	for (size_t i = 0; i < deliveries->destination_count; i++) {
+		const struct destination *destination = &deliveries->destinations[i];
+		const struct sink *sink = destination->sink;
+		const struct breaker *breaker = &destination->breaker;
+		const bool waits = breaker->state == BREAKER_OPEN && breaker->until_ns > now_ns;
+
+		status[i] = (struct destination_status){
+			.name = sink->name,
+			.type = sink->type ? sink->type : "",
+			.address = sink->class->address ? sink->class->address(sink) : "",
+			.enabled = deliveries_is_enabled(deliveries, sink->name),
+			.breaker = breaker->state,
+			.breaker_wait_ns = waits ? breaker->until_ns - now_ns : 0,
+			.breaker_openings = breaker->open_count,
+			.running = destination->running,
+			.waiting_files = destination->files,
+			.waiting_bytes = destination->bytes,
+			.last_error = destination->last_error,
+			.last_error_ns = destination->last_error_ns,
+			.last_success_ns = destination->last_success_ns,
+		};
+	}
+	return deliveries->destination_count;
 }

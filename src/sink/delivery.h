@@ -9,15 +9,26 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sink/breaker.h"
 #include "sink/sink.h"
 
+/* Where a file goes: to all of `all`, and to the first of `first_of` that takes it. */
+struct delivery_targets {
+	char *const *all;
+	size_t all_count;
+	char *const *first_of;
+	size_t first_of_count;
+};
+
 struct delivery_options {
-	uint64_t first_backoff_ns; /* 0: default 1 s; doubles with jitter */
-	uint64_t max_backoff_ns;   /* 0: default 60 s */
-	uint64_t give_up_after_ns; /* no attempt begins, or goes on, this long after the first; 0: no such limit */
-	unsigned max_attempts;	   /* 0: no limit, or 8 if give_up_after_ns is 0, too */
-	unsigned parallel;	   /* attempts at a time per destination; 0: default 8 */
-	uint64_t copy_wait_ns;	   /* 0: default 60 s; see DELIVERY_COPIES_MAX */
+	uint64_t first_backoff_ns;	/* 0: default 1 s; doubles with jitter */
+	uint64_t max_backoff_ns;	/* 0: default 60 s */
+	uint64_t give_up_after_ns;	/* no attempt begins, or goes on, this long after the first; 0: no such limit */
+	unsigned max_attempts;		/* 0: no limit, or 8 if give_up_after_ns is 0, too */
+	unsigned parallel;		/* attempts at a time per destination; 0: default 8 */
+	uint64_t copy_wait_ns;		/* 0: default 60 s; see DELIVERY_COPIES_MAX */
+	struct breaker_options breaker; /* of each destination */
+	struct delivery_targets defaults; /* for files that ask for none; `all` is ignored. Not copied */
 };
 
 /*
@@ -37,6 +48,7 @@ struct delivery_result {
 	const char *error;   /* NULL: none */
 	const char *warning; /* of a success; NULL: none */
 	unsigned attempts;
+	bool superseded; /* it failed, so the next of first_of was tried: the result that follows */
 };
 
 /* Called once, from the loop, when every destination has taken or finally refused the file. The delivery and the
@@ -54,12 +66,29 @@ size_t deliveries_destination_names(const struct deliveries *deliveries, const c
 /* Whether files go there without being asked to. */
 bool deliveries_is_enabled(const struct deliveries *deliveries, const char *name);
 
+/* How a destination fares. Texts stay valid until the loop goes on. */
+struct destination_status {
+	const char *name, *type, *address; /* address: without secrets, "": none */
+	bool enabled;			   /* files go there without being asked to */
+	enum breaker_state breaker;
+	uint64_t breaker_wait_ns;		 /* open: until an attempt is allowed */
+	uint64_t breaker_openings;		 /* from closed */
+	unsigned running;			 /* attempts */
+	uint64_t waiting_files, waiting_bytes;	 /* not there yet, attempts under way included; bytes of packets */
+	const char *last_error;			 /* "": none since the start */
+	uint64_t last_error_ns, last_success_ns; /* real time; 0: none since the start */
+};
+
+/* Fills in one for each destination; returns how many there are. */
+size_t deliveries_status(const struct deliveries *deliveries, struct destination_status status[SINKS_MAX]);
+
 /*
- * `destinations` NULL: all except those on request. `file` stays the caller's and must live until `done`, which gets
- * count 0 if there are no destinations. NULL on ENOMEM.
+ * `targets` NULL: the defaults, and all destinations except those on request or in the defaults. `file` stays the
+ * caller's and must live until `done`, which gets count 0 if there are no destinations; those of first_of that were not
+ * tried have no result. NULL on ENOMEM.
  */
-struct delivery *delivery_start(struct deliveries *deliveries, const struct sink_file *file, char *const *destinations,
-				size_t destination_count, delivery_done done, void *ctx);
+struct delivery *delivery_start(struct deliveries *deliveries, const struct sink_file *file,
+				const struct delivery_targets *targets, delivery_done done, void *ctx);
 
 /* Cancels running attempts. Destinations that have not taken the file by then report `error`. Calls `done` before it
  * returns. */

@@ -502,10 +502,16 @@ static void directory_free(struct sink *sink)
 	free(directory_sink);
 }
 
+static const char *directory_address(const struct sink *sink)
+{
+	return container_of(sink, const struct directory_sink, sink)->path;
+}
+
 static const struct sink_class directory_class = {
 	.start = directory_start,
 	.cancel = directory_cancel,
 	.free = directory_free,
+	.address = directory_address,
 };
 
 struct sink *directory_sink_new(struct event_base *loop, const char *name, const char *path,

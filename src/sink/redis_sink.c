@@ -47,6 +47,7 @@ struct redis_sink {
 	struct redis_commands *commands;       /* NULL until the first file: not connected yet */
 	struct redis_replication *replication; /* likewise */
 	char *prefix;			       /* of the keys */
+	char *address;
 	uint64_t bytes_max;
 	struct redis_held *held;
 	char ttl[TTL_TEXT_SIZE]; /* seconds */
@@ -469,15 +470,37 @@ static void redis_sink_free(struct sink *sink)
 	redis_options_free(&redis_sink->redis);
 	redis_held_free(redis_sink->held);
 	free(redis_sink->prefix);
+	free(redis_sink->address);
 	free(redis_sink->sink.name);
 	free(redis_sink);
+}
+
+static const char *redis_sink_address(const struct sink *sink)
+{
+	return container_of(sink, const struct redis_sink, sink)->address;
 }
 
 static const struct sink_class redis_sink_class = {
 	.start = redis_sink_start,
 	.cancel = redis_sink_cancel,
 	.free = redis_sink_free,
+	.address = redis_sink_address,
 };
+
+/* "redis://host:port", or of the first Sentinel. NULL on ENOMEM. */
+static char *format_address(const struct redis_options *redis)
+{
+	const bool bare_ipv6 = strchr(redis->host, ':') && redis->host[0] != '[';
+	char *address;
+	int r;
+
+	if (redis->sentinel_count)
+		r = asprintf(&address, "%s of the Sentinel %s", redis->master, redis->sentinels[0]);
+	else
+		r = asprintf(&address, "%s://%s%s%s:%u", redis->tls ? "rediss" : "redis", bare_ipv6 ? "[" : "",
+			     redis->host, bare_ipv6 ? "]" : "", (unsigned)redis->port);
+	return r < 0 ? NULL : address;
+}
 
 struct sink *redis_sink_new(struct event_base *loop, const char *name, const struct redis_options *redis,
 			    const struct redis_sink_options *options)
@@ -493,10 +516,11 @@ struct sink *redis_sink_new(struct event_base *loop, const char *name, const str
 		 options->ttl_ns < NS_PER_S ? 1 : options->ttl_ns / NS_PER_S);
 	if (asprintf(&redis_sink->prefix, "{%s}:file:%s:", options->channel, options->node) < 0)
 		redis_sink->prefix = NULL;
+	redis_sink->address = format_address(redis);
 	redis_sink->held =
 		redis_held_new(options->held_bytes_max ? options->held_bytes_max : UINT64_MAX, options->ttl_ns);
-	if (redis_options_copy(&redis_sink->redis, redis) == 0 && redis_sink->sink.name && redis_sink->prefix &&
-	    redis_sink->held)
+	if (redis_options_copy(&redis_sink->redis, redis) == 0 && redis_sink->sink.name && redis_sink->address &&
+	    redis_sink->prefix && redis_sink->held)
 		return &redis_sink->sink;
 	redis_sink_free(&redis_sink->sink);
 	return NULL;

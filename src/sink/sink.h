@@ -20,6 +20,7 @@ struct sink_file {
 	const char *comment; /* NULL: none */
 	const char *id;	     /* the request's id, for logs */
 	const char *capture; /* the capture's id */
+	uint64_t held_bytes; /* of packets that wait for the delivery, for accounts */
 	void *ctx;
 	/* Opens a new stream over the same bytes; several destinations may read at the same time. False on ENOMEM. */
 	bool (*open)(void *ctx, struct byte_stream *stream);
@@ -62,6 +63,8 @@ struct sink_class {
 	 */
 	bool (*cancel)(struct sink *sink, struct sink_attempt *attempt, struct sink_outcome *outcome);
 	void (*free)(struct sink *sink);
+	/* Where files go, for people, without secrets. NULL: it has no address. */
+	const char *(*address)(const struct sink *sink);
 };
 
 /* Embedded in every sink; implementations use container_of. */

@@ -9,19 +9,26 @@
 #include <sys/queue.h>
 
 #include "base/log.h"
+#include "sink/breaker.h"
 #include "sink/delivery.h"
 
 struct event;
 struct event_base;
 struct transfer;
 
-/* A sink, and the transfers that wait for it. */
+TAILQ_HEAD(transfers, transfer);
+
+/* A sink, and the transfers to it. */
 struct destination {
 	const struct delivery_options *options; /* complete: no defaults are filled in */
 	struct sink *sink;
 	unsigned running;
-	TAILQ_HEAD(, transfer) waiting;
-	struct event *start_event; /* starts attempts while there is room */
+	struct transfers waiting, backing_off;
+	struct event *start_event; /* starts attempts while there is room, and the breaker allows it */
+	struct breaker breaker;
+	uint64_t files, bytes; /* of all transfers that have not ended */
+	char last_error[sizeof(((struct sink_outcome *)0)->error)];
+	uint64_t last_error_ns, last_success_ns; /* real time; 0: none since the start */
 	struct log_rate retry_log_rate;
 };
 
@@ -34,13 +41,16 @@ struct transfer {
 	struct sink_file file; /* for the sink: the source with counted streams */
 	enum transfer_state state;
 	unsigned attempts, copies;    /* copies: see DELIVERY_COPIES_MAX */
-	uint64_t first_attempt_ns;    /* boot time */
+	uint64_t first_attempt_ns;    /* boot time; or when the breaker first held it back; 0: neither yet */
 	struct sink_attempt *attempt; /* while running */
 	unsigned open_streams;	      /* of the attempt */
 	struct event *timer;	      /* while backing off */
-	struct event *deadline;	      /* while running: no more time for this or any other attempt */
-	TAILQ_ENTRY(transfer) queue;  /* while waiting */
-	void (*ended)(void *ctx);
+	struct event *deadline;	      /* from the first attempt on: no more time for this or any other attempt */
+	TAILQ_ENTRY(transfer) queue;  /* while waiting or backing off */
+	bool probe;		      /* the attempt is the one of a half-open breaker */
+	struct transfer *next;	      /* starts if this one fails; NULL: none does */
+	bool started;
+	void (*ended)(void *ctx, struct transfer *transfer);
 	void *ctx;
 	/* The result, complete once the transfer has ended. */
 	bool ok;
@@ -62,8 +72,11 @@ int transfer_init(struct transfer *transfer, struct event_base *loop, struct des
 		  const struct sink_file *source);
 void transfer_deinit(struct transfer *transfer); /* the transfer must have ended */
 
-/* `ended` is called once, from the loop, never from within a call; not after transfer_stop. */
-void transfer_start(struct transfer *transfer, void (*ended)(void *ctx), void *ctx);
+/*
+ * `ended` is called once, from the loop, never from within a call; not after transfer_stop. With `next` set, the
+ * transfer fails at once while the destination's breaker is open.
+ */
+void transfer_start(struct transfer *transfer, void (*ended)(void *ctx, struct transfer *transfer), void *ctx);
 
 /* Stops the transfer in any state. If its attempt has already ended, that outcome counts. */
 void transfer_stop(struct transfer *transfer);

@@ -200,7 +200,7 @@ static int start_uploads(struct probe *probe)
 						  .ctx = upload,
 						  .open = upload_open,
 						  .close = upload_close};
-		upload->delivery = delivery_start(probe->deliveries, &upload->file, NULL, 0, upload_done, upload);
+		upload->delivery = delivery_start(probe->deliveries, &upload->file, NULL, upload_done, upload);
 		if (!upload->delivery)
 			return -ENOMEM;
 	}

@@ -143,7 +143,7 @@ struct file {
 	size_t count;
 	struct {
 		char name[16], url[64], error[256];
-		bool ok;
+		bool ok, superseded;
 		unsigned attempts;
 	} results[SINKS_MAX];
 };
@@ -175,6 +175,7 @@ static void file_close(void *ctx, struct byte_stream *stream)
 }
 
 static void start(struct world *world, size_t number, char *const *destinations, size_t count);
+static void start_targets(struct world *world, size_t number, const struct delivery_targets *targets);
 
 static void on_done(void *ctx, const struct delivery_result *results, size_t count)
 {
@@ -194,6 +195,7 @@ static void on_done(void *ctx, const struct delivery_result *results, size_t cou
 			 results[i].error ? results[i].error : "");
 		file->results[i].ok = results[i].ok;
 		file->results[i].attempts = results[i].attempts;
+		file->results[i].superseded = results[i].superseded;
 	}
 	if (world->start_another) {
 		world->start_another = false;
@@ -207,6 +209,13 @@ static void on_done(void *ctx, const struct delivery_result *results, size_t cou
 
 static void start(struct world *world, size_t number, char *const *destinations, size_t count)
 {
+	const struct delivery_targets targets = {.all = destinations, .all_count = count};
+
+	start_targets(world, number, destinations ? &targets : NULL);
+}
+
+static void start_targets(struct world *world, size_t number, const struct delivery_targets *targets)
+{
 	struct file *file = &world->files[number];
 
 	file->world = world;
@@ -214,7 +223,7 @@ static void start(struct world *world, size_t number, char *const *destinations,
 	file->file = (struct sink_file){
 		.name = file->name, .tags = "", .id = "test", .ctx = file, .open = file_open, .close = file_close};
 	file->starting = true;
-	file->delivery = delivery_start(world->deliveries, &file->file, destinations, count, on_done, file);
+	file->delivery = delivery_start(world->deliveries, &file->file, targets, on_done, file);
 	file->starting = false;
 	assert_non_null(file->delivery);
 	assert_int_equal(file->dones, 0);
@@ -784,6 +793,241 @@ static void test_destination_names_are_those_of_the_sinks(void **state)
 	world_free(world);
 }
 
+/* --- first_of --- */
+
+/* Starts a file that goes to the first of these that takes it. */
+static void start_first_of(struct world *world, size_t number, char *const *first_of, size_t count)
+{
+	start_targets(world, number, &(struct delivery_targets){.first_of = first_of, .first_of_count = count});
+}
+
+static char first[] = "first", second[] = "second", third[] = "third";
+static char *const all_three[] = {first, second, third};
+
+static void test_the_next_of_first_of_is_tried_after_a_final_failure_only(void **state)
+{
+	struct world *world = world_new(3, (struct delivery_options){.max_attempts = 2});
+	const struct file *file = &world->files[0];
+
+	(void)state;
+	world->sinks[0]->script[0] = retry("down");
+	world->sinks[0]->script[1] = retry("still down");
+	world->sinks[1]->script[0] = retry("busy");
+	world->sinks[1]->script[1] = taken("https://y/1");
+	start_first_of(world, 0, all_three, 3);
+	wait_done(world, 0);
+	assert_int_equal(file->count, 2);
+	assert_string_equal(file->results[0].name, "first");
+	assert_string_equal(file->results[0].error, "still down");
+	assert_int_equal(file->results[0].attempts, 2);
+	assert_true(file->results[0].superseded);
+	assert_string_equal(file->results[1].name, "second");
+	assert_true(file->results[1].ok);
+	assert_string_equal(file->results[1].url, "https://y/1");
+	assert_false(file->results[1].superseded);
+	assert_int_equal(world->sinks[2]->starts, 0);
+	world_free(world);
+}
+
+static void test_the_last_of_first_of_is_the_failure_if_all_fail(void **state)
+{
+	struct world *world = world_new(2, (struct delivery_options){0});
+	const struct file *file = &world->files[0];
+
+	(void)state;
+	world->sinks[0]->script[0] = refused("no");
+	world->sinks[1]->script[0] = refused("no either");
+	start_first_of(world, 0, all_three, 2);
+	wait_done(world, 0);
+	assert_int_equal(file->count, 2);
+	assert_true(file->results[0].superseded);
+	assert_false(file->results[1].ok);
+	assert_false(file->results[1].superseded);
+	assert_string_equal(file->results[1].error, "no either");
+	world_free(world);
+}
+
+static void test_default_first_of_goes_with_the_others_that_are_enabled(void **state)
+{
+	static char *const chain[] = {third, first};
+	struct world *world =
+		world_new(3, (struct delivery_options){.defaults = {.first_of = chain, .first_of_count = 2}});
+	const struct file *file = &world->files[0];
+
+	(void)state;
+	world->sinks[2]->sink.on_request = true;
+	assert_true(deliveries_is_enabled(world->deliveries, "third"));
+	world->sinks[2]->script[0] = refused("full");
+	start(world, 0, NULL, 0);
+	wait_done(world, 0);
+	assert_int_equal(file->count, 3);
+	assert_string_equal(file->results[0].name, "second");
+	assert_string_equal(file->results[1].name, "third");
+	assert_true(file->results[1].superseded);
+	assert_string_equal(file->results[2].name, "first");
+	assert_true(file->results[2].ok);
+	start(world, 1, &all_three[1], 1); /* one that names destinations goes to these only */
+	wait_done(world, 1);
+	assert_int_equal(world->files[1].count, 1);
+	world_free(world);
+}
+
+static void test_abandoned_delivery_does_not_go_on_to_the_next_of_first_of(void **state)
+{
+	struct world *world = world_new(2, (struct delivery_options){0});
+
+	(void)state;
+	world->sinks[0]->hold = true;
+	start_first_of(world, 0, all_three, 2);
+	wait_starts(world, 0, 1);
+	delivery_abandon(world->files[0].delivery, "stopped");
+	settle(world);
+	assert_int_equal(world->files[0].count, 1);
+	assert_string_equal(world->files[0].results[0].error, "stopped");
+	assert_false(world->files[0].results[0].superseded);
+	assert_int_equal(world->sinks[1]->starts, 0);
+	world_free(world);
+}
+
+/* --- the breaker --- */
+
+#define AN_HOUR (3600 * NS_PER_S)
+
+/* Opens the breaker of the first sink, which opens after one failure, with a file that then backs off. */
+static void open_first(struct world *world, size_t number)
+{
+	world->sinks[0]->script[0] = retry("down");
+	start(world, number, all_three, 1);
+	wait_starts(world, 0, 1);
+	settle(world);
+}
+
+static void test_open_breaker_holds_files_back_and_the_first_success_lets_all_go(void **state)
+{
+	struct world *world =
+		world_new(2, (struct delivery_options){.give_up_after_ns = AN_HOUR,
+						       .breaker = {.failures = 1, .first_wait_ns = 100 * NS_PER_MS}});
+	struct destination_status status[SINKS_MAX];
+
+	(void)state;
+	open_first(world, 0);
+	world->sinks[0]->hold = true;
+	for (size_t i = 1; i < 4; i++)
+		start(world, i, NULL, 0);
+	for (size_t i = 1; i < 4; i++)
+		wait_starts(world, 1, i); /* others go on */
+	assert_int_equal(deliveries_status(world->deliveries, status), 2);
+	assert_string_equal(status[0].name, "first");
+	assert_int_equal(status[0].waiting_files, 4);
+	assert_string_equal(status[0].last_error, "down");
+	assert_int_equal(status[0].breaker_openings, 1);
+	wait_starts(world, 0, 2); /* the one attempt of the half-open breaker */
+	settle(world);
+	assert_int_equal(world->sinks[0]->starts, 2);
+	fake_end(world->sinks[0], 1);
+	world->sinks[0]->hold = false;
+	for (size_t i = 0; i < 4; i++) {
+		wait_done(world, i);
+		assert_true(world->files[i].results[0].ok);
+	}
+	deliveries_status(world->deliveries, status);
+	assert_int_equal(status[0].breaker, BREAKER_CLOSED);
+	assert_int_equal(status[0].waiting_files, 0);
+	assert_int_not_equal(status[0].last_success_ns, 0);
+	world_free(world);
+}
+
+static void test_file_held_back_fails_when_its_time_is_over(void **state)
+{
+	struct world *world = world_new(1, (struct delivery_options){.give_up_after_ns = 50 * NS_PER_MS,
+								     .breaker = {.failures = 1,
+										 .first_wait_ns = AN_HOUR,
+										 .max_wait_ns = AN_HOUR}});
+	const uint64_t begin_ns = clock_boottime_ns();
+
+	(void)state;
+	open_first(world, 0);
+	start(world, 1, NULL, 0);
+	wait_done(world, 1);
+	assert_in_range(clock_boottime_ns() - begin_ns, 50 * NS_PER_MS, 10 * NS_PER_S);
+	assert_int_equal(world->sinks[0]->starts, 1);
+	assert_int_equal(world->files[1].results[0].attempts, 0);
+	assert_string_equal(world->files[1].results[0].error,
+			    "the time to retry (limits.retry) is over (last error: down)");
+	world_free(world);
+}
+
+static void test_open_breaker_sends_files_on_to_the_next_of_first_of(void **state)
+{
+	struct world *world = world_new(2, (struct delivery_options){.give_up_after_ns = 2 * AN_HOUR,
+								     .first_backoff_ns = AN_HOUR,
+								     .max_backoff_ns = AN_HOUR,
+								     .breaker = {.failures = 2,
+										 .first_wait_ns = AN_HOUR,
+										 .max_wait_ns = AN_HOUR}});
+	const struct file *file = &world->files[1];
+
+	(void)state;
+	world->sinks[0]->script[0] = retry("down");
+	world->sinks[0]->script[1] = retry("down again");
+	start_first_of(world, 0, all_three, 2);
+	wait_starts(world, 0, 1);
+	settle(world);
+	assert_int_equal(world->files[0].dones, 0); /* backs off: not finally failed */
+	start_first_of(world, 1, all_three, 2);	    /* opens the breaker: both go on */
+	wait_done(world, 0);
+	wait_done(world, 1);
+	start_first_of(world, 2, all_three, 2); /* without an attempt */
+	wait_done(world, 2);
+	assert_int_equal(world->sinks[0]->starts, 2);
+	assert_string_equal(file->results[0].error, "down again");
+	assert_true(file->results[0].superseded);
+	assert_true(file->results[1].ok);
+	assert_string_equal(world->files[0].results[0].error, "the destination has been failing (last error: down)");
+	assert_string_equal(world->files[2].results[0].error,
+			    "the destination has been failing (last error: down again)");
+	assert_int_equal(world->files[2].results[0].attempts, 0);
+	assert_true(world->files[2].results[1].ok);
+	world_free(world);
+}
+
+static void test_refusals_do_not_open_the_breaker(void **state)
+{
+	struct world *world = world_new(1, (struct delivery_options){.breaker = {.failures = 1}});
+	struct destination_status status[SINKS_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < 4; i++) {
+		world->sinks[0]->script[i] = refused("too large");
+		start(world, i, NULL, 0);
+		wait_done(world, i);
+	}
+	deliveries_status(world->deliveries, status);
+	assert_int_equal(status[0].breaker, BREAKER_CLOSED);
+	assert_string_equal(status[0].last_error, "too large");
+	world_free(world);
+}
+
+static void test_cancelled_probe_is_followed_by_another(void **state)
+{
+	struct world *world =
+		world_new(1, (struct delivery_options){.give_up_after_ns = AN_HOUR,
+						       .breaker = {.failures = 1, .first_wait_ns = NS_PER_MS}});
+
+	(void)state;
+	open_first(world, 0);
+	world->sinks[0]->hold = true;
+	start(world, 1, NULL, 0);
+	wait_starts(world, 0, 2);
+	start(world, 2, NULL, 0);
+	world->sinks[0]->hold = false;
+	for (size_t i = 0; i < 2; i++) /* one of them is the probe */
+		delivery_abandon(world->files[i].delivery, "stopped");
+	wait_done(world, 2);
+	assert_true(world->files[2].results[0].ok);
+	world_free(world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -813,6 +1057,15 @@ int main(void)
 		cmocka_unit_test(test_done_may_start_another_delivery),
 		cmocka_unit_test(test_done_may_free_everything),
 		cmocka_unit_test(test_destination_names_are_those_of_the_sinks),
+		cmocka_unit_test(test_the_next_of_first_of_is_tried_after_a_final_failure_only),
+		cmocka_unit_test(test_the_last_of_first_of_is_the_failure_if_all_fail),
+		cmocka_unit_test(test_default_first_of_goes_with_the_others_that_are_enabled),
+		cmocka_unit_test(test_abandoned_delivery_does_not_go_on_to_the_next_of_first_of),
+		cmocka_unit_test(test_open_breaker_holds_files_back_and_the_first_success_lets_all_go),
+		cmocka_unit_test(test_file_held_back_fails_when_its_time_is_over),
+		cmocka_unit_test(test_open_breaker_sends_files_on_to_the_next_of_first_of),
+		cmocka_unit_test(test_refusals_do_not_open_the_breaker),
+		cmocka_unit_test(test_cancelled_probe_is_followed_by_another),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -73,13 +73,16 @@ static enum exit_status check_config(const struct command_context *context, cons
 /* Every destination that the request names counts as configured. */
 static size_t destinations_of(const json_t *request, const char *names[static DESTINATIONS_MAX])
 {
+	static const char *const fields[] = {"to_destinations", "first_of"};
 	size_t count = 0, i;
 	json_t *name;
 
-	json_array_foreach(json_object_get(request, "to_destinations"), i, name)
-	{
-		if (json_is_string(name) && count < DESTINATIONS_MAX)
-			names[count++] = json_string_value(name);
+	for (size_t field = 0; field < sizeof(fields) / sizeof(*fields); field++) {
+		json_array_foreach(json_object_get(request, fields[field]), i, name)
+		{
+			if (json_is_string(name) && count < DESTINATIONS_MAX)
+				names[count++] = json_string_value(name);
+		}
 	}
 	return count;
 }

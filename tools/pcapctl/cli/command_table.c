@@ -97,6 +97,9 @@ const struct option_row option_rows[OPTION_COUNT] = {
 	[OPTION_DESTINATION] = {"destination", 'd', "NAMES",
 				.help = "also deliver to these destinations of the daemon, separated by commas",
 				.completion = COMPLETION_DESTINATION, .repeatable = true},
+	[OPTION_FIRST_OF] = {"first-of", '\0', "NAMES",
+			     .help = "also deliver to the first of these destinations that takes the file",
+			     .completion = COMPLETION_DESTINATION, .repeatable = true},
 	[OPTION_LOGREQUEST] = {"logrequest", '\0', NULL, .help = "make the daemon log the request"},
 	[OPTION_PACKETDEBUG] = {"packetdebug", '\0', NULL, .help = "make the daemon log a line for every packet"},
 
@@ -153,6 +156,7 @@ static const enum option_id capture_options[] = {
 	OPTION_FORMAT,
 	OPTION_NO_FILE,
 	OPTION_DESTINATION,
+	OPTION_FIRST_OF,
 	OPTION_WAIT,
 	OPTION_ANSWER_TIMEOUT,
 	OPTION_STREAM,

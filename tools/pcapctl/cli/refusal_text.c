@@ -13,6 +13,7 @@ static const char *option_name(const char *field)
 		const char *field, *option;
 	} others[] = {
 		{"to_destinations", "destination"},
+		{"first_of", "first-of"},
 		{"drop_duplicates", "drop-duplicates"},
 		{"sig", "key-file"},
 	};

@@ -346,6 +346,8 @@ int request_build(const struct command_line *line, const struct request_plan *pl
 	if (r == 0)
 		r = set_destinations(request, line, plan, err);
 	if (r == 0)
+		r = set_names(request, line, OPTION_FIRST_OF, "first_of", err);
+	if (r == 0)
 		r = set_id(request, err);
 	if (r == 0)
 		*result = take(request);

@@ -128,6 +128,22 @@ static int append_destination(struct buffer *text, const json_t *event, const js
 	return buffer_printf(text, "%.2000s", url);
 }
 
+/* Destinations that failed before this one was tried. */
+static int append_superseded(struct buffer *text, const json_t *destination)
+{
+	const json_t *failed;
+	size_t i;
+	int r = 0;
+
+	json_array_foreach(json_object_get(destination, "instead_of"), i, failed)
+	{
+		if (r == 0)
+			r = buffer_printf(text, " (%.64s: %.500s)", json_text(failed, "name"),
+					  json_text(failed, "error"));
+	}
+	return r;
+}
+
 /* Where the packets are, or why there are none. */
 static const char *packets_location(const json_t *event, struct buffer *text)
 {
@@ -162,6 +178,8 @@ static const char *packets_location(const json_t *event, struct buffer *text)
 			r = ok ? append_destination(text, event, destination)
 			       : buffer_printf(text, "%.64s: %.2000s", json_text(destination, "name"),
 					       *error ? error : "failed");
+		if (r == 0)
+			r = append_superseded(text, destination);
 	}
 	return buffer_text(text);
 }
