@@ -14,6 +14,7 @@
 #include "event/event.h"
 #include "event/event_bus.h"
 #include "request/request.h"
+#include "sink/destination_check.h"
 
 static const struct http_route routes[] = {
 	{"POST", "/v1/captures", route_submit, .body_bytes_max = REQUEST_SIZE_MAX},
@@ -27,6 +28,8 @@ static const struct http_route routes[] = {
 	{"GET", "/v1/history", route_history, .body_bytes_max = 0},
 	{"GET", "/v1/live", route_live, .body_bytes_max = 0},
 	{"GET", "/v1/events", route_events, .body_bytes_max = 0},
+	{"GET", "/v1/destinations", route_destinations, .body_bytes_max = 0},
+	{"POST", "/v1/destinations/check", route_check_destinations, .body_bytes_max = 0},
 	{"GET", "/v1/status", route_status, .body_bytes_max = 0},
 	{"GET", "/metrics", route_metrics, .body_bytes_max = 0},
 	{"GET", "/healthz", route_health, .body_bytes_max = 0},
@@ -143,6 +146,7 @@ void api_free(struct api *api)
 	histories_stop(api);
 	lives_cancel(api);
 	http_server_free(api->server);
+	destination_check_cancel(api->check);
 	submissions_cancel(api);
 	free(api);
 }

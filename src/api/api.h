@@ -13,6 +13,7 @@
 struct alert_runner;
 struct api;
 struct config;
+struct deliveries;
 struct event_base;
 struct event_bus;
 struct event_gate;
@@ -30,6 +31,7 @@ struct api_options {
 	struct secret *token; /* for TCP */
 	const struct event_gate *gate;
 	struct alert_runner *alerts;
+	struct deliveries *deliveries;
 	const struct sink *memory;	/* the sink of that name; NULL: none */
 	bool (*ready)(const void *ctx); /* whether requests from Redis arrive, too */
 	const void *ready_ctx;

@@ -14,6 +14,7 @@
 #define API_TYPE_PCAP "application/vnd.tcpdump.pcap" /* registered with IANA; pcapng is not */
 #define API_TYPE_PCAPNG "application/x-pcapng"
 
+struct destination_check;
 struct event;
 struct history_response;
 struct live_response;
@@ -27,6 +28,8 @@ struct api {
 	LIST_HEAD(, live_response) lives;
 	LIST_HEAD(, event_listener) listeners;
 	LIST_HEAD(, submission) submissions;
+	struct destination_check *check; /* the one that runs; NULL: none */
+	struct http_request *check_request;
 };
 
 /* Handlers; ctx: the api. */
@@ -41,6 +44,8 @@ void route_events(void *api, struct http_request *request);
 void route_alert(void *api, struct http_request *request);
 void route_rules(void *api, struct http_request *request);
 void route_interfaces(void *api, struct http_request *request);
+void route_destinations(void *api, struct http_request *request);
+void route_check_destinations(void *api, struct http_request *request);
 void route_status(void *api, struct http_request *request);
 void route_metrics(void *api, struct http_request *request);
 void route_health(void *api, struct http_request *request);

@@ -44,7 +44,7 @@ static void replace_text(struct config_loader *loader, const char *section, cons
 /* Whether nothing is configured. These options only name or describe this run; -config sets the file. */
 static bool is_embedded(const struct config_loader *loader)
 {
-	static const char *const neutral[] = {"node", "check", "user", "loglevel"};
+	static const char *const neutral[] = {"node", "check", "destinations", "user", "loglevel"};
 
 	if (loader->file || loader->config->requests.keyring)
 		return false;

@@ -202,6 +202,7 @@ struct config {
 	char *user;   /* -check: as whom; "": this process's user */
 	char *unread; /* config_load_text_for_client: "redis.auth_file: PATH: why"; NULL: nothing was unreadable */
 	bool check, version, help;
+	bool check_destinations; /* with -check: try them */
 };
 
 /* 0 if the filter is valid, or -EINVAL with `err`. A NULL validator skips the check. */

@@ -292,6 +292,9 @@ static void check_log(struct config_loader *loader)
 void config_check(struct config_loader *loader)
 {
 	check_log(loader);
+	if (loader->config->check_destinations && !loader->config->check)
+		config_row_fault(loader, config_row_find_option("destinations"),
+				 "is for -check only; ask a running daemon with `pcapctl check --destinations`");
 	check_times(loader);
 	check_filter(loader, "history");
 	check_filter(loader, "requests");

@@ -307,6 +307,7 @@ static int start_api(struct daemon *daemon, struct error *err)
 		.bus = daemon->bus,
 		.status = daemon->status,
 		.gate = daemon->gate,
+		.deliveries = daemon->sinks.deliveries,
 		.memory = daemon->sinks.memory,
 		.token = daemon->secrets.api,
 		.ready = is_ready,

@@ -12,6 +12,7 @@
 #include "bpf/filter.h"
 #include "config/config.h"
 #include "daemon/daemon.h"
+#include "daemon/destination_trial.h"
 #include "daemon/memory_check.h"
 
 enum { EXIT_BAD_USAGE = 2 };
@@ -48,6 +49,18 @@ static bool rules_are_valid(const struct config *config)
 	return r == 0;
 }
 
+/* The exit status: a failure if one of them failed. */
+static int try_destinations(const struct config *config)
+{
+	struct error error;
+	const int r = destination_trial_run(config, &error);
+
+	if (r < 0)
+		fprintf(stderr, "pcapdaemon: %s\n", error.text);
+	const int status = flushed(0);
+	return r != 0 ? EXIT_FAILURE : status;
+}
+
 static int check(const struct config *config)
 {
 	struct error warning;
@@ -67,8 +80,10 @@ static int run(const struct config *config)
 		return flushed(puts("pcapdaemon " PCAPDAEMON_VERSION) < 0);
 	if (!rules_are_valid(config))
 		return EXIT_BAD_USAGE;
-	if (config->check)
-		return flushed(check(config));
+	if (config->check) {
+		const int status = flushed(check(config));
+		return status == EXIT_SUCCESS && config->check_destinations ? try_destinations(config) : status;
+	}
 	if (daemon_run(config, &error) == 0)
 		return EXIT_SUCCESS;
 	log_error("failed", log_str("error", error.text));

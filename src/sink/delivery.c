@@ -315,6 +315,11 @@ size_t deliveries_destination_names(const struct deliveries *deliveries, const c
 	return deliveries->destination_count;
 }
 
+struct destination *deliveries_at(struct deliveries *deliveries, size_t index)
+{
+	return index < deliveries->destination_count ? &deliveries->destinations[index] : NULL;
+}
+
 bool deliveries_is_enabled(const struct deliveries *deliveries, const char *name)
 {
 	const struct delivery_targets *defaults = &deliveries->options.defaults;

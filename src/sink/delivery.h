@@ -38,6 +38,7 @@ struct delivery_options {
 #define DELIVERY_COPIES_MAX 3
 
 struct event_base;
+struct destination;
 struct deliveries; /* all files on their way */
 struct delivery;   /* one file on its way */
 
@@ -62,6 +63,9 @@ void deliveries_free(struct deliveries *deliveries); /* cancels all deliveries; 
 
 /* The destinations' names, for request validation. */
 size_t deliveries_destination_names(const struct deliveries *deliveries, const char *names[SINKS_MAX]);
+
+/* For sink/destination_check.c. NULL: there are fewer. */
+struct destination *deliveries_at(struct deliveries *deliveries, size_t index);
 
 /* Whether files go there without being asked to. */
 bool deliveries_is_enabled(const struct deliveries *deliveries, const char *name);

@@ -502,6 +502,51 @@ static void directory_free(struct sink *sink)
 	free(directory_sink);
 }
 
+struct removal {
+	struct offload_task task;
+	char *path;
+	bool removed;
+	sink_remove_done done;
+	void *ctx;
+};
+
+static void removal_run(struct offload_task *task)
+{
+	struct removal *removal = container_of(task, struct removal, task);
+
+	removal->removed = unlink(removal->path) == 0;
+}
+
+static void removal_done(struct offload_task *task)
+{
+	struct removal *removal = container_of(task, struct removal, task);
+
+	removal->done(removal->ctx, removal->removed);
+	free(removal->path);
+	free(removal);
+}
+
+/* The room it took is found to be free when the directory is next counted. */
+static void directory_remove(struct sink *sink, const struct sink_file *file, const char *url, sink_remove_done done,
+			     void *ctx)
+{
+	const struct directory_sink *directory_sink = container_of(sink, struct directory_sink, sink);
+	struct removal *removal = calloc(1, sizeof(*removal));
+
+	(void)file;
+	if (removal)
+		*removal = (struct removal){.task = {.run = removal_run, .done = removal_done},
+					    .path = strdup(url),
+					    .done = done,
+					    .ctx = ctx};
+	if (removal && removal->path && *removal->path && offload_submit(directory_sink->offload, &removal->task) == 0)
+		return;
+	if (removal)
+		free(removal->path);
+	free(removal);
+	done(ctx, false);
+}
+
 static const char *directory_address(const struct sink *sink)
 {
 	return container_of(sink, const struct directory_sink, sink)->path;
@@ -512,6 +557,7 @@ static const struct sink_class directory_class = {
 	.cancel = directory_cancel,
 	.free = directory_free,
 	.address = directory_address,
+	.remove = directory_remove,
 };
 
 struct sink *directory_sink_new(struct event_base *loop, const char *name, const char *path,

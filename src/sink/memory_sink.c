@@ -391,6 +391,23 @@ static bool cancel_attempt(struct sink *sink, struct sink_attempt *attempt, stru
 	return false;
 }
 
+static void remove_stored(struct sink *sink, const struct sink_file *file, const char *url, sink_remove_done done,
+			  void *ctx)
+{
+	struct memory_sink *memory = container_of(sink, struct memory_sink, sink);
+	struct memory_file *stored;
+
+	(void)url;
+	TAILQ_FOREACH_REVERSE(stored, &memory->files, memory_files, list)
+	{
+		if (strcmp(stored->capture, file->capture) == 0) {
+			remove_file(memory, stored);
+			break;
+		}
+	}
+	done(ctx, stored != NULL);
+}
+
 /* --- the sink --- */
 
 static void free_sink(struct sink *sink)
@@ -409,7 +426,10 @@ static void free_sink(struct sink *sink)
 
 struct sink *memory_sink_new(struct event_base *loop, const char *name, const struct memory_sink_options *options)
 {
-	static const struct sink_class class = {.start = start_attempt, .cancel = cancel_attempt, .free = free_sink};
+	static const struct sink_class class = {.start = start_attempt,
+						.cancel = cancel_attempt,
+						.free = free_sink,
+						.remove = remove_stored};
 	struct memory_sink *memory = calloc(1, sizeof(*memory));
 
 	if (!memory)

@@ -475,6 +475,44 @@ static void redis_sink_free(struct sink *sink)
 	free(redis_sink);
 }
 
+struct removal {
+	sink_remove_done done;
+	void *ctx;
+};
+
+static void on_removed(void *ctx, const struct redis_result *result)
+{
+	struct removal *removal = ctx;
+
+	removal->done(removal->ctx, result->code == 0 && result->reply->type == REDIS_REPLY_INTEGER);
+	free(removal);
+}
+
+static void redis_sink_remove(struct sink *sink, const struct sink_file *file, const char *url, sink_remove_done done,
+			      void *ctx)
+{
+	struct redis_sink *redis_sink = container_of(sink, struct redis_sink, sink);
+	cleanup(cleanup_free) struct removal *removal = calloc(1, sizeof(*removal));
+	cleanup(cleanup_free) char *key = NULL;
+
+	(void)url;
+	if (asprintf(&key, "%s%s", redis_sink->prefix, file->capture ? file->capture : file->id) < 0)
+		key = NULL;
+	if (!removal || !key) {
+		done(ctx, false);
+		return;
+	}
+	const char *const argv[] = {"DEL", key};
+	const struct redis_command command = {.argc = 2, .argv = argv, .idempotent = true};
+
+	*removal = (struct removal){.done = done, .ctx = ctx};
+	redis_held_remove(redis_sink->held, key);
+	if (redis_commands_send(redis_sink->commands, &command, on_removed, removal) == 0)
+		(void)take(removal);
+	else
+		done(ctx, false);
+}
+
 static const char *redis_sink_address(const struct sink *sink)
 {
 	return container_of(sink, const struct redis_sink, sink)->address;
@@ -485,6 +523,7 @@ static const struct sink_class redis_sink_class = {
 	.cancel = redis_sink_cancel,
 	.free = redis_sink_free,
 	.address = redis_sink_address,
+	.remove = redis_sink_remove,
 };
 
 /* "redis://host:port", or of the first Sentinel. NULL on ENOMEM. */

@@ -48,6 +48,8 @@ typedef void (*sink_attempt_done)(void *ctx, const struct sink_outcome *outcome)
 
 struct sink;
 
+typedef void (*sink_remove_done)(void *ctx, bool removed);
+
 /* The functions of one kind of sink. */
 struct sink_class {
 	/*
@@ -65,6 +67,12 @@ struct sink_class {
 	void (*free)(struct sink *sink);
 	/* Where files go, for people, without secrets. NULL: it has no address. */
 	const char *(*address)(const struct sink *sink);
+	/*
+	 * Removes what an attempt has put to `url`. `done` is always called once, perhaps from within, at the latest
+	 * from within free. NULL: this type cannot.
+	 */
+	void (*remove)(struct sink *sink, const struct sink_file *file, const char *url, sink_remove_done done,
+		       void *ctx);
 };
 
 /* Embedded in every sink; implementations use container_of. */

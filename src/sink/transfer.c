@@ -209,23 +209,42 @@ static void log_breaker(const struct destination *destination)
 			    log_uint("waiting", destination->files));
 }
 
-/* An attempt of the transfer has ended. */
+static void note_times(struct destination *destination, bool ok, const char *error)
+{
+	if (ok) {
+		destination->last_success_ns = clock_realtime_ns();
+		return;
+	}
+	report_text_copy(destination->last_error, sizeof(destination->last_error), error);
+	destination->last_error_ns = clock_realtime_ns();
+}
+
+static void end_attempt(struct destination *destination, bool probe, enum breaker_result result,
+			uint64_t retry_after_ns)
+{
+	if (breaker_end(&destination->breaker, &destination->options->breaker, probe, result, retry_after_ns,
+			clock_boottime_ns()))
+		log_breaker(destination);
+	event_active(destination->start_event, EV_TIMEOUT, 0);
+}
+
+/* An attempt of the transfer has ended; `outcome` NULL: it was cut off. */
 static void tell_breaker(struct transfer *transfer, enum breaker_result result, const struct sink_outcome *outcome)
 {
-	struct destination *destination = transfer->destination;
-
-	if (result == BREAKER_FAILURE || (outcome && outcome->verdict == SINK_REFUSED)) {
-		report_text_copy(destination->last_error, sizeof(destination->last_error),
-				 transfer->error[0] ? transfer->error : TOOK_TOO_LONG);
-		destination->last_error_ns = clock_realtime_ns();
-	}
-	if (outcome && outcome->verdict == SINK_OK)
-		destination->last_success_ns = clock_realtime_ns();
-	if (breaker_end(&destination->breaker, &destination->options->breaker, transfer->probe, result,
-			outcome ? outcome->retry_after_ns : 0, clock_boottime_ns()))
-		log_breaker(destination);
+	if (outcome)
+		note_times(transfer->destination, outcome->verdict == SINK_OK, transfer->error);
+	else if (result == BREAKER_FAILURE)
+		note_times(transfer->destination, false, transfer->error[0] ? transfer->error : TOOK_TOO_LONG);
+	end_attempt(transfer->destination, transfer->probe, result, outcome ? outcome->retry_after_ns : 0);
 	transfer->probe = false;
-	event_active(destination->start_event, EV_TIMEOUT, 0);
+}
+
+void destination_note(struct destination *destination, const struct sink_outcome *outcome)
+{
+	const bool ok = outcome->verdict == SINK_OK;
+
+	note_times(destination, ok, outcome->error);
+	end_attempt(destination, false, ok ? BREAKER_SUCCESS : BREAKER_NO_RESULT, 0);
 }
 
 /* --- attempts --- */

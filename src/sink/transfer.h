@@ -62,6 +62,8 @@ struct transfer {
 /* `options` are not copied. The sink stays the caller's. 0 or -ENOMEM. */
 int destination_init(struct destination *destination, struct event_base *loop, const struct delivery_options *options,
 		     struct sink *sink);
+/* An attempt outside of any transfer had this outcome: a success closes the breaker, a failure says nothing to it. */
+void destination_note(struct destination *destination, const struct sink_outcome *outcome);
 void destination_deinit(struct destination *destination); /* no transfer may be left */
 
 /*

@@ -15,6 +15,7 @@
 #include "capture/engine.h"
 #include "config/config.h"
 #include "sink/delivery.h"
+#include "status/node_destinations.h"
 
 #define SAMPLE_S 5
 #define STATUS_VERSION 1
@@ -257,6 +258,9 @@ char *node_status_json(const struct node_status *status)
 			  interfaces_json(&list, false), "load", load_json(status), "captures", captures_json(status),
 			  "destinations", destinations_json(status));
 
+	json_t *failing = node_destinations_failing_json(status->options.deliveries);
+	if (failing)
+		json_object_set_new(json, "failing", failing);
 	struct error cannot;
 	if (json && engine_may_capture(&cannot) < 0)
 		json_object_set_new(json, "cannot_capture", json_string(cannot.text));

@@ -71,10 +71,10 @@ const char *node_status_node(const struct node_status *status);
  * The JSON published to Redis and returned by GET /v1/status:
  * {"v":1,"node":…,"instance":…,"host":…,"version":…,"time":…,"started":…,"interfaces":[…],"load":{…},
  * "captures":[{"capture":…,"packets":…,"bytes":…}],"redis":{"requests":…,"events":…,"waiting":…,"clock":{"offset":…,"uncertainty":…}},"stream":…,
- * "destinations":[…]}; with "name_taken":true if another daemon has this node's name, "cannot_capture":… if it
- * lacks the right, "interfaces_total":N if interfaces are left out, "interfaces_error":… if they can't be listed. An
- * interface whose ring is smaller than it should be has "ring":… and "ring_asked":…, in bytes. Caller frees; NULL on
- * ENOMEM.
+ * "destinations":[…]}; with "failing":[{"name":…,"error":…}] if the breaker of a destination is not closed,
+ * "name_taken":true if another daemon has this node's name, "cannot_capture":… if it lacks the right,
+ * "interfaces_total":N if interfaces are left out, "interfaces_error":… if they can't be listed. An interface whose
+ * ring is smaller than it should be has "ring":… and "ring_asked":…, in bytes. Caller frees; NULL on ENOMEM.
  */
 char *node_status_json(const struct node_status *status);
 

@@ -129,6 +129,10 @@ const struct option_row option_rows[OPTION_COUNT] = {
 		 .completion = COMPLETION_FILE},
 	[OPTION_FORGET] = {"forget", '\0', "NODE",
 			   .help = "remove a node that is stopped or away, so that it is no longer expected to answer"},
+	[OPTION_DESTINATIONS] =
+		{"destinations", '\0', NULL,
+		 .help = "have the daemon deliver a tiny file to each of its destinations, and say what "
+			 "failed"},
 	[OPTION_REQUEST] = {"request", '\0', NULL, .help = "the file is a request (JSON), not a configuration"},
 };
 
@@ -189,7 +193,7 @@ static const enum option_id names_options[] = {OPTION_NODE, OPTION_NONE};
 static const enum option_id watch_options[] = {OPTION_ID, OPTION_NONE};
 static const enum option_id alert_options[] = {OPTION_INPUT, OPTION_NONE};
 static const enum option_id rules_options[] = {OPTION_INPUT, OPTION_NODE, OPTION_NONE};
-static const enum option_id check_options[] = {OPTION_REQUEST, OPTION_NONE};
+static const enum option_id check_options[] = {OPTION_REQUEST, OPTION_DESTINATIONS, OPTION_NONE};
 
 static const struct option_override history_overrides[] = {
 	{.option = OPTION_INTERFACE,
@@ -263,6 +267,9 @@ const struct command_row command_rows[COMMAND_COUNT] = {
 	 .arguments_max = 1, .completion = COMPLETION_CAPTURE, .options = no_options},
 	{"status", "show the daemon and its interfaces, or a line for each node of a fleet", "", "",
 	 .local = local_status, .fleet = fleet_status, .options = no_options},
+	{"destinations", "show the daemon's destinations, and whether they fail", "",
+	 "A destination is idle, busy (files are being sent) or failing (so that files wait for the next try).\n",
+	 .local = local_destinations, .options = no_options},
 	{"nodes", "list the nodes of the fleet and how far back each can reach", "",
 	 "A node is up, deaf (up, but it receives no requests from Redis), stopped (cleanly) or away (it vanished).\n"
 	 "Nodes not seen for a day are forgotten.\n",
@@ -287,11 +294,13 @@ const struct command_row command_rows[COMMAND_COUNT] = {
 	 "The exit status of test is 4 if no rule matches.\n",
 	 .local = local_rules, .arguments_min = 1, .arguments_max = ANY_NUMBER, .completion = COMPLETION_FILE,
 	 .options = rules_options, .option_overrides = rules_overrides},
-	{"check", "validate a configuration file or a request", "FILE",
+	{"check", "validate a configuration file or a request, or try the destinations", "[FILE]",
 	 "Reports the same errors as the daemon, but needs none.\n"
-	 "\"-\" is standard input.\n",
-	 .standalone = check_file, .arguments_min = 1, .arguments_max = 1, .completion = COMPLETION_FILE,
-	 .options = check_options},
+	 "\"-\" is standard input.\n"
+	 "With --destinations it takes no file, and asks the daemon: each destination gets a tiny file whose name has "
+	 "\"destination-check\" in it, which is removed again where possible; what fails is printed, with what to do.\n"
+	 "The exit status is then 1 if all destinations fail, and 3 if some do.\n",
+	 .standalone = check_file, .arguments_max = 1, .completion = COMPLETION_FILE, .options = check_options},
 	{"doctor", "find out what is wrong on this host, and what to do", "",
 	 "Examines the configuration as the daemon's unit sees it, the daemon, the kernel's settings, memory, the "
 	 "interfaces' offloads, the destinations, and Redis: its user's rights, the clock, and the other nodes.\n"

@@ -7,7 +7,7 @@
 
 #include "pcapctl/cli/commands.h"
 
-#define COMMAND_COUNT 16
+#define COMMAND_COUNT 17
 
 enum option_id {
 	OPTION_NONE, /* ends a list */
@@ -69,6 +69,7 @@ enum option_id {
 	OPTION_EXPECT,
 	OPTION_FORGET,
 	OPTION_REQUEST,
+	OPTION_DESTINATIONS,
 	OPTION_INPUT,
 	OPTION_COUNT
 };

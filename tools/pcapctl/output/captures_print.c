@@ -160,6 +160,21 @@ static void interface_row(struct table *table, const json_t *interface)
 	table_cell(table, join_names(json_object_get(interface, "aliases"), &list));
 }
 
+/* Destinations whose breakers are not closed. */
+static void print_failing(const struct terminal *terminal, const json_t *failing)
+{
+	const json_t *destination;
+	char name[LIST_MAX], error[LIST_MAX];
+	size_t i;
+
+	json_array_foreach(failing, i, destination)
+	{
+		fprintf(terminal->results, "%sfailing%s: %s: %s\n", terminal_begin(terminal, TONE_BAD),
+			terminal_end(terminal, TONE_BAD), printable(name, LIST_MAX, json_text(destination, "name")),
+			printable(error, LIST_MAX, json_text(destination, "error")));
+	}
+}
+
 /* Prints nothing if the daemon does not use Redis. */
 static void print_redis(const struct terminal *terminal, const json_t *redis)
 {
@@ -202,6 +217,7 @@ int status_print(const struct terminal *terminal, const json_t *status)
 		format_bytes(json_number(load, "memory"), texts[3]),
 		format_bytes(json_number(load, "memory_limit"), texts[4]),
 		printable(shown[3], LIST_MAX, join_names(json_object_get(status, "destinations"), &list)));
+	print_failing(terminal, json_object_get(status, "failing"));
 	print_redis(terminal, json_object_get(status, "redis"));
 	fputc('\n', terminal->results);
 	json_array_foreach(json_object_get(status, "interfaces"), i, interface)
