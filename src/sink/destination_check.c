@@ -214,6 +214,7 @@ static void on_timeout(evutil_socket_t fd, short what, void *ctx)
 	if (!one->attempt) {
 		report_text_copy(one->outcome.error, sizeof(one->outcome.error), "cannot start: out of memory");
 	} else if (!sink->class->cancel(sink, take(one->attempt), &one->outcome)) {
+		one->outcome = (struct sink_outcome){.verdict = SINK_RETRY};
 		error_set(&text, 0, "no answer within %g s", (double)one->check->timeout_ns / NS_PER_S);
 		report_text_copy(one->outcome.error, sizeof(one->outcome.error), text.text);
 	}

@@ -18,6 +18,8 @@ static const struct {
 	{"certificate", "check ca_file, the server's certificate and the host name in it, and this host's clock"},
 	{"SSL", "check scheme, port and tls: the server may not speak TLS there, or want a client certificate"},
 	{"TLS", "check scheme, port and tls: the server may not speak TLS there, or want a client certificate"},
+	{"Failed to connect", "check host and port, whether the server runs, and the firewall"},
+	{"Couldn't connect", "check host and port, whether the server runs, and the firewall"},
 	{"refused", "check host and port, and whether the server runs; a firewall may refuse, too"},
 	{"No route to host", "check the address, the routes and the firewall"},
 	{"unreachable", "check the address, the routes and the firewall"},

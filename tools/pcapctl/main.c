@@ -44,7 +44,8 @@ static enum exit_status run_command(const struct command_line *line)
 	terminal_init(&terminal, line,
 		      line->to_stdout || (write_to && strcmp(write_to, "-") == 0) ||
 			      (merge_to && strcmp(merge_to, "-") == 0));
-	return line->command->standalone ? line->command->standalone(&context) : run_for_target(&context);
+	const bool asks = !line->command->standalone || command_line_has(line, OPTION_DESTINATIONS);
+	return asks ? run_for_target(&context) : line->command->standalone(&context);
 }
 
 static enum exit_status run(int argc, char **argv, struct command_line *line)

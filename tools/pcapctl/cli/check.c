@@ -195,15 +195,8 @@ static enum exit_status check_request(const struct command_context *context, con
 enum exit_status check_file(const struct command_context *context)
 {
 	cleanup(buffer_deinit) struct buffer text = BUFFER_INIT(INPUT_FILE_MAX);
-	const bool of_destinations = command_line_has(context->line, OPTION_DESTINATIONS);
 	struct error err;
 
-	if (of_destinations && context->line->word_count) {
-		terminal_error("--destinations asks the daemon, and takes no file");
-		return STATUS_USAGE;
-	}
-	if (of_destinations)
-		return local_check_destinations(context);
 	if (!context->line->word_count) {
 		terminal_error("`pcapctl check` needs a file, or --destinations; see `pcapctl check --help`");
 		return STATUS_USAGE;

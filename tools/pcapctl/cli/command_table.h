@@ -113,7 +113,7 @@ struct command_row {
 	const char *arguments; /* as in a usage line; "": none */
 	const char *details;   /* sentences for help and manual, each on a line of its own */
 
-	/* `standalone` alone, or at least one of the others. */
+	/* `standalone` alone, or at least one of the others; check has both: `local` with --destinations. */
 	command_function local;	     /* asks one daemon over its control API; NULL: not supported */
 	command_function fleet;	     /* asks a fleet over Redis; NULL: not supported */
 	command_function standalone; /* asks no daemon */

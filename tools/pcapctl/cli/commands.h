@@ -25,6 +25,7 @@ enum exit_status local_show(const struct command_context *context);
 enum exit_status local_fetch(const struct command_context *context);
 enum exit_status local_stop(const struct command_context *context);
 enum exit_status local_status(const struct command_context *context);
+enum exit_status local_check_destinations(const struct command_context *context);
 enum exit_status local_destinations(const struct command_context *context);
 enum exit_status local_names(const struct command_context *context);
 enum exit_status local_watch(const struct command_context *context);
@@ -46,7 +47,6 @@ enum exit_status doctor(const struct command_context *context);
 enum exit_status rules_check(const struct command_context *context);
 enum exit_status rules_test(const struct command_context *context);
 enum exit_status check_file(const struct command_context *context);
-enum exit_status local_check_destinations(const struct command_context *context); /* a daemon, with --destinations */
 enum exit_status print_completion(const struct command_context *context);
 enum exit_status print_help(const struct command_context *context);
 

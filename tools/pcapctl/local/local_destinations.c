@@ -6,7 +6,6 @@
 
 #include "base/printable.h"
 #include "pcapctl/cli/command_line.h"
-#include "pcapctl/cli/command_target.h"
 #include "pcapctl/cli/commands.h"
 #include "pcapctl/cli/request_build.h"
 #include "pcapctl/local/local_client.h"
@@ -150,28 +149,16 @@ static enum exit_status print_results(const struct terminal *terminal, const jso
 	return failed < i ? STATUS_PARTIAL : STATUS_FAILED;
 }
 
-static enum exit_status check(const struct command_context *context)
+enum exit_status local_check_destinations(const struct command_context *context)
 {
 	cleanup(cleanup_json) json_t *answer = NULL;
 	struct error err;
 
+	if (context->line->word_count) {
+		terminal_error("--destinations asks the daemon, and takes no file");
+		return STATUS_USAGE;
+	}
 	if (call_api(context, "POST", "/v1/destinations/check", &answer, &err) < 0)
 		return print_failure(&err);
 	return print_results(context->terminal, answer);
-}
-
-enum exit_status local_check_destinations(const struct command_context *context)
-{
-	struct command_context with_target = *context;
-	enum exit_status status = STATUS_USAGE;
-	struct command_target target;
-	struct error err;
-
-	with_target.target = &target;
-	if (command_target_resolve(context->line, &target, &err) < 0)
-		terminal_error("%s", err.text);
-	else
-		status = check(&with_target);
-	command_target_deinit(&target);
-	return status;
 }
