@@ -300,7 +300,8 @@ const struct command_row command_rows[COMMAND_COUNT] = {
 	 "With --destinations it takes no file, and asks the daemon: each destination gets a tiny file whose name has "
 	 "\"destination-check\" in it, which is removed again where possible; what fails is printed, with what to do.\n"
 	 "The exit status is then 1 if all destinations fail, and 3 if some do.\n",
-	 .standalone = check_file, .local = local_check_destinations, .arguments_max = 1, .completion = COMPLETION_FILE, .options = check_options},
+	 .standalone = check_file, .local = local_check_destinations, .arguments_max = 1, .completion = COMPLETION_FILE,
+	 .options = check_options},
 	{"doctor", "find out what is wrong on this host, and what to do", "",
 	 "Examines the configuration as the daemon's unit sees it, the daemon, the kernel's settings, memory, the "
 	 "interfaces' offloads, the destinations, and Redis: its user's rights, the clock, and the other nodes.\n"
