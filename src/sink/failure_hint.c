@@ -24,7 +24,6 @@ static const struct {
 	{"No route to host", "check the address, the routes and the firewall"},
 	{"unreachable", "check the address, the routes and the firewall"},
 	{"not connected", "check host, port and tls, the password, and whether the server runs"},
-	{"connection", "check host, port and tls, the password, and whether the server runs"},
 	{"timed out", "check the address and the firewall; the server may be overloaded, too"},
 	{"no answer", "check the address and the firewall; the server may be overloaded, too"},
 	{"HTTP 401", TOKEN},
@@ -50,6 +49,7 @@ static const struct {
 	{"Read-only file system", "mount it writable; in the daemon's unit, put the directory into ReadWritePaths"},
 	{"No such file or directory", "create the directory, or correct its path"},
 	{"Not a directory", "correct the path: it must be a directory"},
+	{"connection", "check host, port and tls, the password, and whether the server runs"},
 	{"files_size", "wait until files expire, or raise files_size"},
 };
 

@@ -94,6 +94,28 @@ static void test_full_event_has_all_keys_in_contract_order(void **state)
 	      "\"file\":\"n1-eth0.pcapng\",\"tags\":\"node:n1\",\"customer\":\"ACME\",\"alertid\":655443}");
 }
 
+static void test_destinations_that_failed_before_are_in_the_one_that_followed(void **state)
+{
+	const struct event_destination destinations[] = {
+		{.name = "local", .ok = true, .attempts = 1},
+		{.name = "a", .error = "down", .attempts = 2, .superseded = true},
+		{.name = "b", .error = "down, too", .superseded = true},
+		{.name = "c", .ok = true, .url = "u", .attempts = 1},
+	};
+	const struct event event = {.kind = EVENT_DONE,
+				    .node = "n1",
+				    .time_ns = TIME_NS,
+				    .destinations = destinations,
+				    .destination_count = 4};
+
+	(void)state;
+	check(&event, "{\"v\":1,\"event\":\"done\",\"node\":\"n1\",\"time\":\"" TIME_TEXT
+		      "\",\"destinations\":[{\"name\":\"local\",\"ok\":true,\"attempts\":1},"
+		      "{\"name\":\"c\",\"ok\":true,\"url\":\"u\",\"attempts\":1,\"instead_of\":["
+		      "{\"name\":\"a\",\"ok\":false,\"error\":\"down\",\"attempts\":2},"
+		      "{\"name\":\"b\",\"ok\":false,\"error\":\"down, too\",\"attempts\":0}]}]}");
+}
+
 static void test_unset_fields_are_left_out(void **state)
 {
 	const struct event event = {.kind = EVENT_REJECTED,
@@ -208,6 +230,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_full_event_has_all_keys_in_contract_order),
+		cmocka_unit_test(test_destinations_that_failed_before_are_in_the_one_that_followed),
 		cmocka_unit_test(test_unset_fields_are_left_out),
 		cmocka_unit_test(test_zero_counts_are_shown_if_counted),
 		cmocka_unit_test(test_large_counts_are_exact),

@@ -31,6 +31,8 @@ static void test_events_round_trip(void **state)
 	const struct event_destination destinations[] = {
 		{.name = "cloudshark", .ok = true, .url = "https://h/captures/1", .attempts = 1},
 		{.name = "local", .error = "no space", .attempts = 7},
+		{.name = "lab", .error = "down", .attempts = 2, .superseded = true},
+		{.name = "archive", .ok = true, .url = "/srv/f", .attempts = 1},
 	};
 	const struct event_skipped skipped[] = {{"tun0", "bpf: no"}, {"veth1", "gone"}};
 	const struct event whole = {
@@ -70,7 +72,7 @@ static void test_events_round_trip(void **state)
 		.skipped_count = 2,
 		.skipped_total = 5,
 		.destinations = destinations,
-		.destination_count = 2,
+		.destination_count = 4,
 		.file = "f.pcapng",
 		.tags = "a,b",
 		.customer = "ACME",

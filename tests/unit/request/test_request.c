@@ -161,7 +161,24 @@ static void test_every_field_of_the_contract_is_parsed(void **state)
 	assert_int_equal(request->destination_count, 2);
 	assert_string_equal(request->destinations[0], "directory");
 	assert_string_equal(request->destinations[1], "cloudshark");
+	assert_int_equal(request->first_of_count, 0);
 	assert_true(request->logrequest && request->packetdebug);
+}
+
+static void test_first_of_keeps_its_order_and_goes_with_to_destinations(void **state)
+{
+	cleanup(cleanup_request) struct request *alone =
+		accepted(OURS ",\"first_of\":[\"directory\",\"cloudshark\",\"directory\"]}");
+	cleanup(cleanup_request) struct request *both =
+		accepted(OURS ",\"first_of\":[\"directory\"],\"to_destinations\":[\"cloudshark\"]}");
+
+	(void)state;
+	assert_int_equal(alone->destination_count, 0);
+	assert_int_equal(alone->first_of_count, 2);
+	assert_string_equal(alone->first_of[0], "directory");
+	assert_string_equal(alone->first_of[1], "cloudshark");
+	assert_int_equal(both->destination_count, 1);
+	assert_int_equal(both->first_of_count, 1);
 }
 
 static void test_timeout_alone_is_the_duration(void **state)
@@ -615,6 +632,10 @@ static void test_bad_formats_and_destinations_are_refused(void **state)
 		 "no destination \"cloudshrak\" is configured, did you mean \"cloudshark\"?"},
 		{OURS ",\"to_destinations\":[\"directory\",\"s3\"]}", "to_destinations", "no destination \"s3\""},
 		{OURS ",\"to_destinations\":[\"dir\\nectory\"]}", "to_destinations", "control character"},
+		{OURS ",\"first_of\":[\"s3\"]}", "first_of", "no destination \"s3\" is configured"},
+		{OURS ",\"first_of\":[]}", "first_of", "is empty"},
+		{OURS ",\"first_of\":[\"directory\"],\"to_destinations\":[\"cloudshark\",\"directory\"]}", "first_of",
+		 "\"directory\" is in to_destinations as well"},
 	};
 
 	(void)state;
@@ -1038,6 +1059,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_missing_fields_get_the_configured_defaults),
+		cmocka_unit_test(test_first_of_keeps_its_order_and_goes_with_to_destinations),
 		cmocka_unit_test(test_every_field_of_the_contract_is_parsed),
 		cmocka_unit_test(test_timeout_alone_is_the_duration),
 		cmocka_unit_test(test_duration_alone_has_no_idle_time),

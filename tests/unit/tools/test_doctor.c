@@ -198,6 +198,8 @@ static void test_full_capture_memory_is_a_warning(void **state)
 	(void)state;
 	assert_status(STATUS(",\"load\":{\"memory\":950,\"memory_limit\":1000}"), "[]", "ok capture, warning limits",
 		      "raise limits.memory");
+	assert_status(STATUS(",\"failing\":[{\"name\":\"lab\",\"error\":\"down\"}]"), "[]", "ok capture, fault failing",
+		      "lab keeps failing: down");
 	assert_status(STATUS(",\"load\":{\"memory\":800,\"memory_limit\":1000}"), "[]", "ok capture", NULL);
 }
 

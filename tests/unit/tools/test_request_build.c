@@ -77,14 +77,15 @@ static void test_every_option_becomes_its_field(void **state)
 		"--nodere|^edge|-i|eth0,eth1|-i|eth2|--snap|96|-c|50|--bytes|10MiB|--timeout|1.5|--duration|2m|--"
 		"before|30s|"
 		"--tags|a,b|--customer|ACME|--alertid|655443|--comment|why|--id|my.id|--format|pcapng|--dedupe|k|"
-		"-d|local,cloudshark|--drop-duplicates|--follow|--logrequest|--packetdebug|port|53",
+		"-d|local,cloudshark|--first-of|lab,archive|--drop-duplicates|--follow|--logrequest|--packetdebug|port|"
+		"53",
 		&plan,
 		"{\"interface\":[\"eth0\",\"eth1\",\"eth2\"],\"bpf\":\"port 53\",\"nodere\":\"^edge\",\"snap\":96,"
 		"\"packets\":50,\"bytes\":10485760,\"timeout\":1.5,\"duration\":120,\"before\":30,\"tags\":\"a,b\","
 		"\"customer\":\"ACME\",\"alertid\":655443,\"comment\":\"why\",\"id\":\"my.id\",\"format\":\"pcapng\","
 		"\"dedupe\":\"k\",\"drop_duplicates\":true,\"follow\":true,\"logrequest\":true,\"packetdebug\":true,"
 		"\"merge\":true,"
-		"\"to_destinations\":[\"redis\",\"local\",\"cloudshark\"]}");
+		"\"to_destinations\":[\"redis\",\"local\",\"cloudshark\"],\"first_of\":[\"lab\",\"archive\"]}");
 	check_built(
 		"--node|n1|--alias|main|--from|2026-11-23T08:41:00Z|--to|1795423260|--alertid|a-7",
 		&(struct request_plan){0},

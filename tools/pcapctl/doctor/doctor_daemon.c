@@ -102,6 +102,20 @@ static void check_load(struct findings *findings, const json_t *load)
 			    "captures hold %s, nearly all of limits.memory", format_bytes(used, text));
 }
 
+static void check_failing(struct findings *findings, const json_t *failing)
+{
+	const json_t *destination;
+	size_t i;
+
+	json_array_foreach(failing, i, destination)
+	{
+		finding_add(findings, FINDING_FAULT, "failing",
+			    "run pcapctl check --destinations, which says what to do",
+			    "the destination %.64s keeps failing: %.500s", json_text(destination, "name"),
+			    json_text(destination, "error"));
+	}
+}
+
 void doctor_status(struct findings *findings, const json_t *status, const json_t *interfaces,
 		   const struct config *config)
 {
@@ -125,6 +139,7 @@ void doctor_status(struct findings *findings, const json_t *status, const json_t
 		finding_add(findings, FINDING_WARNING, "destinations",
 			    "switch on cloudshark.upload, general.writelocal, redis.upload or memory.bytes",
 			    "the daemon has no destination: captures are counted and dropped");
+	check_failing(findings, json_object_get(status, "failing"));
 	check_redis(findings, json_object_get(status, "redis"));
 	check_load(findings, json_object_get(status, "load"));
 	json_array_foreach(interfaces, i, interface)
