@@ -8,7 +8,7 @@
 #include "pcapctl/cli/command_table.h"
 
 #define HELP_COLUMN 28	  /* where an option's help starts */
-#define SUMMARY_COLUMN 14 /* where a command's summary starts */
+#define SUMMARY_COLUMN 16 /* where a command's summary starts */
 #define HELP_WIDTH 80
 #define LINE_SIZE 512
 
