@@ -166,6 +166,7 @@ static int add_sinks(struct sinks *sinks, struct sink_setup *setup, const struct
 			     config->redis.upload);
 	for (size_t i = 0; r == 0 && i < config->destination_count; i++)
 		r = add_named(sinks, options, &config->destinations[i]);
+	sinks->enabled += config->general.first_of.count > 0;
 	if (r < 0)
 		return r;
 	if (setup->memory)
