@@ -231,11 +231,12 @@ const struct config_row config_rows[] = {
 		 "one attempt"},
 	{"limits", "breaker_failures", NULL, "COUNT", CONFIG_COUNT, 0, 1000000, .fallback = "5",
 	 FIELD(limits.breaker_failures),
-	 .help = "failed attempts in a row after which a destination gets none for a while; 0, or without retry: it "
-		 "always does"},
+	 .help = "failed attempts in a row after which a destination gets none for breaker_wait; 0: it always gets "
+		 "them"},
 	{"limits", "breaker_wait", NULL, "TIME", CONFIG_DURATION, NS_PER_MS, 60 * NS_PER_S, .fallback = "5",
 	 FIELD(limits.breaker_wait_ns),
-	 .help = "this while, in seconds; it doubles, up to 60, each time the one attempt after it fails"},
+	 .help = "how long a failing destination gets no attempt, in seconds; doubles, up to 60, each time the one "
+		 "attempt after it fails, too"},
 	{"limits", "upload_speed", NULL, "SIZE", CONFIG_BYTES, 1, TIB, .fallback = "1KiB", FIELD(limits.upload_speed),
 	 .help = "bytes per second that an upload must reach over every upload_window; a slower attempt ends"},
 	{"limits", "upload_window", NULL, "TIME", CONFIG_DURATION, NS_PER_S, YEAR, .fallback = "60",
