@@ -21,7 +21,9 @@ static json_t *time_json(uint64_t realtime_ns)
 /* With three digits. */
 static json_t *seconds_json(uint64_t ns)
 {
-	return json_real((double)(ns / NS_PER_MS) / 1000);
+	const uint64_t ms = ns / NS_PER_MS;
+
+	return json_real((double)ms / 1000);
 }
 
 static const char *none_if_empty(const char *text)
