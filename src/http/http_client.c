@@ -20,11 +20,11 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/own_traffic.h"
+#include "http/speed_window.h"
 
 #define CONNECT_TIMEOUT_S 10L
 #define WINDOW_DEFAULT_NS (60 * NS_PER_S)
 #define MIN_SPEED_DEFAULT 1024 /* bytes a second */
-#define SAMPLES 6	       /* of a window; a transfer ends after one window and one sample at most */
 #define IDLE_CONNECTIONS_MAX 4L
 #define DESCRIPTORS_WANTED 3 /* by one transfer besides those it has: a resolver's pair, a file */
 
@@ -33,7 +33,8 @@ struct http_client {
 	struct event *timer;
 	CURLM *multi;
 	bool https, verify;
-	char *ca_file; /* NULL: the system's authorities */
+	char *ca_file;		    /* NULL: the system's authorities */
+	char *cert_file, *key_file; /* NULL: none */
 	long timeout_ms;
 	uint64_t min_speed, window_ns;
 };
@@ -46,8 +47,7 @@ struct http_transfer {
 	char error[CURL_ERROR_SIZE];
 	bool no_descriptors;
 	struct event *sampler;
-	uint64_t sampled[SAMPLES]; /* bytes sent and received by then, the latest ones */
-	unsigned samples;
+	struct speed_window speed; /* of bytes sent and received */
 	http_transfer_done done;
 	void *ctx;
 };
@@ -123,37 +123,31 @@ static void complete_transfer(struct http_client *client, CURL *easy, CURLcode r
 
 static void sample_later(struct http_transfer *transfer)
 {
-	const uint64_t wait_ns = transfer->client->window_ns / SAMPLES;
+	const uint64_t wait_ns = transfer->client->window_ns / SPEED_WINDOW_SAMPLES;
 	const struct timeval wait = {.tv_sec = (time_t)(wait_ns / NS_PER_S),
 				     .tv_usec = (suseconds_t)(wait_ns % NS_PER_S / 1000)};
 
 	(void)event_add(transfer->sampler, &wait);
 }
 
-/* libcurl's own limit starts anew with every short burst; this one holds for each whole window. */
 static void on_sample(evutil_socket_t fd, short events, void *ctx)
 {
 	struct http_transfer *transfer = ctx;
 	const struct http_client *client = transfer->client;
 	curl_off_t sent = 0, received = 0;
+	uint64_t recent;
 
 	(void)fd;
 	(void)events;
 	curl_easy_getinfo(transfer->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
 	curl_easy_getinfo(transfer->easy, CURLINFO_SIZE_DOWNLOAD_T, &received);
-	const uint64_t bytes = (uint64_t)sent + (uint64_t)received;
-	uint64_t *oldest = &transfer->sampled[transfer->samples++ % SAMPLES];
-	const uint64_t before = *oldest; /* one window ago; 0: the transfer is younger */
-	const double wanted = (double)client->min_speed * (double)client->window_ns / (double)NS_PER_S;
-
-	*oldest = bytes;
-	if (transfer->samples < SAMPLES || (double)(bytes > before ? bytes - before : 0) >= wanted) {
+	if (!speed_window_is_slow(&transfer->speed, (uint64_t)sent + (uint64_t)received, &recent)) {
 		sample_later(transfer);
 		return;
 	}
 	snprintf(transfer->error, sizeof(transfer->error),
-		 "%llu bytes in the last %.12g s are too slow (limits.upload_speed)",
-		 (unsigned long long)(bytes > before ? bytes - before : 0), (double)client->window_ns / NS_PER_S);
+		 "%llu bytes in the last %.12g s are too slow (limits.upload_speed)", (unsigned long long)recent,
+		 (double)client->window_ns / NS_PER_S);
 	complete_transfer(transfer->client, transfer->easy, CURLE_OPERATION_TIMEDOUT);
 }
 
@@ -236,6 +230,15 @@ static long round_up(uint64_t ns, uint64_t unit_ns)
 	return units > INT32_MAX ? INT32_MAX : (long)units;
 }
 
+/* Copies a path; NULL or "" becomes NULL. */
+static int copy_path(char **copy, const char *path)
+{
+	if (!path || !*path)
+		return 0;
+	*copy = strdup(path);
+	return *copy ? 0 : -ENOMEM;
+}
+
 struct http_client *http_client_new(struct event_base *loop, const struct http_client_options *options)
 {
 	struct http_client *client;
@@ -255,9 +258,9 @@ struct http_client *http_client_new(struct event_base *loop, const struct http_c
 	client->window_ns = options->window_ns ? options->window_ns : WINDOW_DEFAULT_NS;
 	client->timer = evtimer_new(loop, on_timer, client);
 	client->multi = curl_multi_init();
-	if (options->ca_file && options->ca_file[0])
-		client->ca_file = strdup(options->ca_file);
-	if (!client->timer || !client->multi || (options->ca_file && options->ca_file[0] && !client->ca_file) ||
+	if (copy_path(&client->ca_file, options->ca_file) < 0 ||
+	    copy_path(&client->cert_file, options->cert_file) < 0 ||
+	    copy_path(&client->key_file, options->key_file) < 0 || !client->timer || !client->multi ||
 	    curl_multi_setopt(client->multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket) != CURLM_OK ||
 	    curl_multi_setopt(client->multi, CURLMOPT_SOCKETDATA, client) != CURLM_OK ||
 	    curl_multi_setopt(client->multi, CURLMOPT_TIMERFUNCTION, on_curl_timer) != CURLM_OK ||
@@ -278,6 +281,8 @@ void http_client_free(struct http_client *client)
 	if (client->timer)
 		event_free(client->timer);
 	free(client->ca_file);
+	free(client->cert_file);
+	free(client->key_file);
 	free(client);
 	curl_global_cleanup();
 }
@@ -321,6 +326,10 @@ static CURLcode set_transfer_options(struct http_transfer *transfer)
 	failed |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, client->verify ? 2L : 0L);
 	if (client->ca_file)
 		failed |= curl_easy_setopt(easy, CURLOPT_CAINFO, client->ca_file);
+	if (client->cert_file)
+		failed |= curl_easy_setopt(easy, CURLOPT_SSLCERT, client->cert_file);
+	if (client->key_file)
+		failed |= curl_easy_setopt(easy, CURLOPT_SSLKEY, client->key_file);
 #if LIBCURL_VERSION_NUM >= 0x075700
 	if (client->ca_file) /* libcurl would keep what it read for a day; the file may be replaced */
 		failed |= curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, 0L);
@@ -338,6 +347,7 @@ struct http_transfer *http_transfer_new(struct http_client *client, http_transfe
 		return NULL;
 	transfer->client = client;
 	transfer->body = (struct buffer)BUFFER_INIT(HTTP_REPLY_BYTES_MAX);
+	transfer->speed = (struct speed_window){.min_speed = client->min_speed, .window_ns = client->window_ns};
 	transfer->done = done;
 	transfer->ctx = ctx;
 	transfer->easy = curl_easy_init();

@@ -21,12 +21,13 @@ struct http_transfer;
 #define HTTP_REPLY_BYTES_MAX (64 * 1024) /* of an answer's body; the rest is not read */
 
 struct http_client_options {
-	bool https;	     /* the only protocol allowed: https, else http */
-	bool verify;	     /* TLS: certificate and host name */
-	const char *ca_file; /* NULL or "": the system's authorities */
-	uint64_t timeout_ns; /* for the whole transfer; 0: none */
-	uint64_t min_speed;  /* bytes a second, sent and received together, over any window; 0: 1 KiB/s */
-	uint64_t window_ns;  /* 0: 60 s. A slower transfer ends with CURLE_OPERATION_TIMEDOUT */
+	bool https;			  /* the only protocol allowed: https, else http */
+	bool verify;			  /* TLS: certificate and host name */
+	const char *ca_file;		  /* NULL or "": the system's authorities */
+	const char *cert_file, *key_file; /* the client's own, PEM; NULL or "": none */
+	uint64_t timeout_ns;		  /* for the whole transfer; 0: none */
+	uint64_t min_speed;		  /* bytes a second, sent and received together, over any window; 0: 1 KiB/s */
+	uint64_t window_ns;		  /* 0: 60 s. A slower transfer ends with CURLE_OPERATION_TIMEDOUT */
 };
 
 /* A transfer's result; valid during the callback. */

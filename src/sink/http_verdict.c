@@ -34,7 +34,5 @@ enum sink_verdict http_verdict(const struct http_reply *reply, bool sent_whole)
 		return SINK_RETRY;
 	if (reply->status >= 300)
 		return SINK_REFUSED; /* even if the connection broke: servers hang up on a refused body */
-	if (reply->result != CURLE_OK && !http_reply_oversized(reply))
-		return SINK_RETRY;
-	return reply->status >= 200 ? SINK_OK : SINK_RETRY;
+	return SINK_RETRY;
 }

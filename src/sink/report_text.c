@@ -6,6 +6,7 @@
  */
 #include "sink/report_text.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -73,4 +74,26 @@ char *report_text_scrub(const char *text, const char *secret)
 		end = mempcpy(end, MASK, strlen(MASK));
 	*end = '\0';
 	return scrubbed;
+}
+
+void report_text_line(char *text)
+{
+	char *out = text;
+	bool gap = false;
+
+	for (const char *at = text; *at && out - text < REPORT_LINE_MAX - 1; at++) {
+		const char *markup_end = *at == '<' ? strchr(at, '>') : NULL;
+
+		if (markup_end)
+			at = markup_end;
+		if (markup_end || (unsigned char)*at <= ' ' || *at == 0x7f) {
+			gap = out > text;
+			continue;
+		}
+		if (gap)
+			*out++ = ' ';
+		gap = false;
+		*out++ = *at;
+	}
+	*out = '\0';
 }

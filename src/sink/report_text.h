@@ -19,3 +19,11 @@ void report_text_copy(char *into, size_t room, const char *text);
  * where a cut may have left it. An empty secret hides nothing. The caller frees; NULL on ENOMEM.
  */
 warn_unused char *report_text_scrub(const char *text, const char *secret);
+
+/*
+ * Makes one line of a server's answer, in place: markup (<...>) is left out, white space and control characters become
+ * single spaces, and what is beyond REPORT_LINE_MAX bytes is cut.
+ */
+void report_text_line(char *text);
+
+#define REPORT_LINE_MAX 400

@@ -34,12 +34,12 @@ static void test_2xx_settles_it_once_the_whole_file_was_sent(void **state)
 	}
 }
 
-static void test_success_is_2xx_and_complete(void **state)
+static void test_2xx_before_the_whole_file_was_sent_is_no_success(void **state)
 {
 	(void)state;
-	assert_int_equal(verdict(CURLE_OK, 200), SINK_OK);
-	assert_int_equal(verdict(CURLE_OK, 201), SINK_OK);
-	assert_int_equal(verdict(CURLE_PARTIAL_FILE, 200), SINK_RETRY);
+	assert_int_equal(verdict(CURLE_OK, 200), SINK_RETRY);
+	assert_int_equal(verdict(CURLE_OK, 201), SINK_RETRY);
+	assert_int_equal(verdict(CURLE_SEND_ERROR, 200), SINK_RETRY);
 }
 
 static void test_transient_failures_are_retried(void **state)
@@ -90,16 +90,18 @@ static void test_oversized_answer_is_judged_by_its_status(void **state)
 		.result = CURLE_WRITE_ERROR, .status = 200, .error = "", .body = "", .body_size = HTTP_REPLY_BYTES_MAX};
 
 	(void)state;
-	assert_int_equal(http_verdict(&reply, false), SINK_OK);
-	reply.body_size = 10; /* out of memory, then */
-	assert_int_equal(http_verdict(&reply, false), SINK_RETRY);
+	assert_int_equal(http_verdict(&reply, true), SINK_OK);
+	reply.status = 400;
+	assert_int_equal(http_verdict(&reply, true), SINK_REFUSED);
+	reply.status = 0; /* out of memory, then */
+	assert_int_equal(http_verdict(&reply, true), SINK_RETRY);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_2xx_settles_it_once_the_whole_file_was_sent),
-		cmocka_unit_test(test_success_is_2xx_and_complete),
+		cmocka_unit_test(test_2xx_before_the_whole_file_was_sent_is_no_success),
 		cmocka_unit_test(test_transient_failures_are_retried),
 		cmocka_unit_test(test_want_of_descriptors_is_retried_whatever_libcurl_makes_of_it),
 		cmocka_unit_test(test_refusals_are_final),

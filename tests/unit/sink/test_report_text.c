@@ -75,6 +75,32 @@ static void test_secret_cut_off_at_the_end_is_masked(void **state)
 	check_scrub("secretsecre", "secret", "******");
 }
 
+static void check_line(const char *text, const char *expected)
+{
+	char line[2 * REPORT_LINE_MAX];
+
+	snprintf(line, sizeof(line), "%s", text);
+	report_text_line(line);
+	assert_string_equal(line, expected);
+}
+
+static void test_answer_becomes_one_line_without_markup(void **state)
+{
+	char longer[2 * REPORT_LINE_MAX] = "";
+
+	(void)state;
+	check_line("<html>\r\n<head><title>403 Forbidden</title></head>\r\n<hr>nginx</html>\r\n",
+		   "403 Forbidden nginx");
+	check_line("<Code>AccessDenied</Code><Message>no</Message>", "AccessDenied no");
+	check_line(" a\tb\033[1m\n", "a b [1m");
+	check_line("2 < 3 and nothing else", "2 < 3 and nothing else");
+	check_line("<>", "");
+	check_line("", "");
+	memset(longer, 'x', sizeof(longer) - 1);
+	report_text_line(longer);
+	assert_int_equal(strlen(longer), REPORT_LINE_MAX - 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -83,6 +109,7 @@ int main(void)
 		cmocka_unit_test(test_invalid_utf8_becomes_question_marks),
 		cmocka_unit_test(test_secret_is_masked_everywhere),
 		cmocka_unit_test(test_secret_cut_off_at_the_end_is_masked),
+		cmocka_unit_test(test_answer_becomes_one_line_without_markup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
