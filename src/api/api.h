@@ -21,6 +21,7 @@ struct jobs;
 struct node_status;
 struct secret;
 struct sink;
+struct webhooks;
 
 struct api_options {
 	struct event_base *loop;
@@ -30,6 +31,7 @@ struct api_options {
 	const struct node_status *status;
 	struct secret *token; /* for TCP */
 	const struct event_gate *gate;
+	const struct webhooks *webhooks;
 	struct alert_runner *alerts;
 	struct deliveries *deliveries;
 	const struct sink *memory;	/* the sink of that name; NULL: none */

@@ -8,6 +8,7 @@
 
 #include "api/metrics_destinations.h"
 #include "api/metrics_outcomes.h"
+#include "api/metrics_webhooks.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/utf8.h"
@@ -457,6 +458,8 @@ int metrics_write(struct metric_writer *out, const struct metrics_source *source
 		r = metrics_write_outcomes(out, &numbers.load.jobs.outcomes);
 	if (r == 0)
 		r = metrics_write_destinations(out, source->deliveries);
+	if (r == 0)
+		r = metrics_write_webhooks(out, source->webhooks);
 	if (r == 0)
 		r = write_redis(out, &numbers.load.redis);
 	if (r == 0)

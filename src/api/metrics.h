@@ -10,6 +10,7 @@
 struct deliveries;
 struct event_gate;
 struct node_status;
+struct webhooks;
 
 /* The most important ones have metrics. A number in digits: the help shows it. */
 #define METRICS_INTERFACES_MAX 1024
@@ -17,6 +18,7 @@ struct node_status;
 struct metrics_source {
 	const struct node_status *status;
 	const struct event_gate *gate;
+	const struct webhooks *webhooks;
 	const struct deliveries *deliveries;
 	struct http_server_counts http;
 };

@@ -108,6 +108,25 @@ struct config_redis {
 	bool configured; /* an option or key of it was given; false: there may be no Redis */
 };
 
+struct config_http {
+	bool upload, verify;
+	char *url, *url_file, *method;	    /* method: "PUT" or "POST" */
+	struct config_strings header, form; /* "Name: value", "name=value" */
+	char *form_field;
+	char *token, *token_file, *username, *password, *password_file;
+	char *cert_file, *key_file, *ca_file;
+	uint64_t timeout_ns; /* 0: none */
+};
+
+struct config_sftp {
+	bool upload;
+	char *host, *user, *path;
+	char *key_file, *passphrase, *passphrase_file; /* the user's private key */
+	char *known_hosts, *host_key_sha256;	       /* one of them at least */
+	uint64_t port;
+	uint64_t timeout_ns; /* 0: none */
+};
+
 #define CONFIG_DESTINATIONS_MAX 16
 #define CONFIG_DESTINATION_NAME_MAX 32
 
@@ -120,6 +139,21 @@ struct config_destination {
 	struct config_cloudshark cloudshark;
 	struct config_local local;
 	struct config_redis redis;
+	struct config_http http;
+	struct config_sftp sftp;
+};
+
+#define CONFIG_WEBHOOKS_MAX 16
+
+/* Where events are POSTed to. */
+struct config_webhook {
+	char *name, *format;
+	char *url, *url_file; /* one of them */
+	char *token_file, *secret_file, *ca_file;
+	struct config_strings events; /* kinds; none: done and failed */
+	struct config_strings header; /* "Name: value" */
+	bool verify;
+	uint64_t retry_ns; /* 0: one attempt */
 };
 
 /* After loading, strings are never NULL unless noted; "" means not given. */
@@ -167,6 +201,8 @@ struct config {
 	struct config_redis redis;
 	struct config_local local;
 	struct config_memory memory;
+	struct config_http http;
+	struct config_sftp sftp;
 	struct {
 		char *socket, *group, *listen; /* "": none */
 		char *token, *token_file, *cert_file, *key_file, *alert_tokens_file;
@@ -183,6 +219,8 @@ struct config {
 	} rules;
 	struct config_input *inputs;
 	size_t input_count;
+	struct config_webhook *webhooks;
+	size_t webhook_count;
 	struct {
 		uint64_t priority; /* facility | severity, as in syslog.h */
 		char *tag;

@@ -8,7 +8,9 @@
 
 #include "base/log.h"
 #include "config/config_loader.h"
+#include "config/config_rules.h"
 #include "config/config_secret.h"
+#include "config/config_upload.h"
 #include "config/config_value.h"
 #include "config/unit_file.h"
 
@@ -75,6 +77,33 @@ static void check_cloudshark(struct config_loader *loader)
 	if (loader->config->cloudshark.upload && !is_on(loader, "cloudshark", "token"))
 		config_row_fault(loader, row_of("cloudshark", "upload"),
 				 "needs an API token: token_file (or token) in [cloudshark], or -cstoken");
+}
+
+static void report_upload(struct config_loader *loader, const char *type, const char *objection, const char *warning,
+			  const char *key)
+{
+	if (objection)
+		config_row_fault(loader, row_of(type, key), "%s", objection);
+	else if (warning)
+		config_row_warning(loader, row_of(type, key), "%s", warning);
+}
+
+static void check_http(struct config_loader *loader)
+{
+	const struct config_http *http = loader->place ? &loader->destination->http : &loader->config->http;
+	const bool used = loader->place || http->upload;
+	const char *key = NULL, *objection = config_http_objection(http, used, &key);
+
+	report_upload(loader, "http", objection, used && !objection ? config_http_warning(http, &key) : NULL, key);
+}
+
+static void check_sftp(struct config_loader *loader)
+{
+	const struct config_sftp *sftp = loader->place ? &loader->destination->sftp : &loader->config->sftp;
+	const bool used = loader->place || sftp->upload;
+	const char *key = NULL, *objection = config_sftp_objection(sftp, used, &key);
+
+	report_upload(loader, "sftp", objection, used && !objection ? config_sftp_warning(sftp, &key) : NULL, key);
 }
 
 static void check_redis(struct config_loader *loader)
@@ -224,6 +253,56 @@ static void check_inputs(struct config_loader *loader)
 	}
 }
 
+/* --- [[webhook]] --- */
+
+/* A fault of its key unless the file can be read and its content obeys the rule (NULL: any). */
+static void check_webhook_secret(struct config_loader *loader, struct config_origin origin, const char *key,
+				 const char *path, const char *(*rule)(const char *text))
+{
+	char *content = calloc(1, CONFIG_SECRET_FILE_ROOM);
+	const char *objection;
+	struct error err;
+
+	if (!content) {
+		loader->out_of_memory = true;
+		return;
+	}
+	if (*path && config_secret_read(path, content, &err) < 0)
+		config_fault(loader, origin, key, "%s", err.text);
+	else if (*path && rule && (objection = rule(content)))
+		config_fault(loader, origin, key, "%s: its content %s", path, objection);
+	explicit_bzero(content, CONFIG_SECRET_FILE_ROOM);
+	free(content);
+}
+
+static void check_webhook(struct config_loader *loader, size_t number)
+{
+	const struct config_webhook *all = loader->config->webhooks, *webhook = &all[number];
+	const struct config_origin origin = config_in_file(loader->webhook_locations[number]);
+
+	if (!*webhook->name)
+		config_fault(loader, origin, "webhook.name", "is missing");
+	for (size_t i = 0; i < number && *webhook->name; i++)
+		if (!strcmp(all[i].name, webhook->name))
+			config_fault(loader, origin, "webhook.name", "\"%s\" is the one in line %u already",
+				     webhook->name, loader->webhook_locations[i].line);
+	if (!*webhook->url && !*webhook->url_file)
+		config_fault(loader, origin, "webhook.url_file", "is missing (or url)");
+	if (*webhook->url && *webhook->url_file)
+		config_fault(loader, origin, "webhook.url_file", "conflicts with url; set only one of them");
+	if (*webhook->ca_file && access(webhook->ca_file, R_OK) < 0)
+		config_fault(loader, origin, "webhook.ca_file", "%s: %s", webhook->ca_file, strerror(errno));
+	check_webhook_secret(loader, origin, "webhook.url_file", webhook->url_file, config_rule_http_url);
+	check_webhook_secret(loader, origin, "webhook.token_file", webhook->token_file, config_rule_bearer);
+	check_webhook_secret(loader, origin, "webhook.secret_file", webhook->secret_file, NULL);
+}
+
+static void check_webhooks(struct config_loader *loader)
+{
+	for (size_t i = 0; i < loader->config->webhook_count; i++)
+		check_webhook(loader, i);
+}
+
 /* --- [[destination]], by type --- */
 
 static void check_cloudshark_destination(struct config_loader *loader)
@@ -258,6 +337,8 @@ static void check_types(struct config_loader *loader)
 		{"cloudshark", check_cloudshark_destination},
 		{"local", check_local_destination},
 		{"redis", check_redis_destination},
+		{"http", check_http},
+		{"sftp", check_sftp},
 	};
 
 	for (size_t i = 0; i < loader->config->destination_count; i++) {
@@ -301,6 +382,8 @@ void config_check(struct config_loader *loader)
 	check_filter(loader, "api.requests");
 	check_local(loader);
 	check_cloudshark(loader);
+	check_http(loader);
+	check_sftp(loader);
 	check_redis(loader);
 	check_sentinels(loader);
 	check_api(loader);
@@ -309,6 +392,7 @@ void config_check(struct config_loader *loader)
 	check_types(loader);
 	check_interfaces(loader);
 	check_inputs(loader);
+	check_webhooks(loader);
 	check_keys(loader);
 	check_group(loader);
 }

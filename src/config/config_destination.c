@@ -118,7 +118,7 @@ void config_read_destination_key(struct config_loader *loader, const char *key, 
 
 static size_t known_names(const struct config *config, const char *names[static NAMES_MAX])
 {
-	static const char *const of_sections[] = {"cloudshark", "local", "memory", "redis"};
+	static const char *const of_sections[] = {"cloudshark", "local", "memory", "redis", "http", "sftp"};
 	size_t count = 0;
 
 	for (; count < sizeof(of_sections) / sizeof(*of_sections); count++)

@@ -50,9 +50,10 @@ static void begin_item(struct config_loader *loader, const struct config_section
 	char **items = (char **)(void *)(config + section->items_offset), *grown;
 	size_t *count = (size_t *)(void *)(config + section->count_offset);
 	const bool is_destination = section->items_offset == offsetof(struct config, destinations);
-	struct toml_location *locations = section->items_offset == offsetof(struct config, inputs)
-						  ? loader->input_locations
-						  : loader->interface_locations;
+	struct toml_location *locations =
+		section->items_offset == offsetof(struct config, inputs)     ? loader->input_locations
+		: section->items_offset == offsetof(struct config, webhooks) ? loader->webhook_locations
+									     : loader->interface_locations;
 
 	if (*count == section->items_max) {
 		config_fault(loader, config_in_file(location), section->name, "more than %zu %ss", section->items_max,
@@ -280,7 +281,7 @@ static bool explain(const struct assignment *line, char *text, size_t size)
 		return false;
 	if (line->value[0] == '[')
 		snprintf(text, size, "every string in an array needs quotes, like [\"a\", \"b\"]");
-	else if (!row || row->type == CONFIG_SECRET)
+	else if (!row || row->type == CONFIG_SECRET || row->confidential)
 		snprintf(text, size, "the value needs quotes: write %s = \"…\"", line->key);
 	else if (row->type == CONFIG_BOOL || row->type == CONFIG_COUNT)
 		snprintf(text, size, "must be %s, got %s", config_value_expected(row),

@@ -46,6 +46,7 @@ struct config_loader {
 	bool skipping;
 	void *item; /* of a repeated section: the one being read */
 	struct toml_location interface_locations[CONFIG_INTERFACES_MAX], input_locations[CONFIG_INPUTS_MAX];
+	struct toml_location webhook_locations[CONFIG_WEBHOOKS_MAX];
 
 	/* The [[destination]] that rows are meant of: config_focus. */
 	struct config_place places[CONFIG_DESTINATIONS_MAX];

@@ -5,8 +5,10 @@
 #include <assert.h>
 #include <ctype.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/un.h>
 
+#include "base/name_template.h"
 #include "base/network_interface.h"
 #include "base/printable.h"
 #include "config/config.h"
@@ -52,8 +54,8 @@ const char *config_rule_destination(const char *text)
 const char *config_rule_destination_name(const char *text)
 {
 	/* The last three: [requests] destinations, and what events call a live capture and a failure to begin. */
-	static const char *const reserved[] = {"cloudshark", "local", "s3",   "http",	 "redis",
-					       "memory",     "none",  "live", "delivery"};
+	static const char *const reserved[] = {"cloudshark", "local",  "s3",   "http", "redis",
+					       "sftp",	     "memory", "none", "live", "delivery"};
 
 	for (size_t i = 0; i < sizeof(reserved) / sizeof(*reserved); i++)
 		if (!strcmp(text, reserved[i]))
@@ -109,4 +111,109 @@ const char *config_rule_socket(const char *text)
 	if (strlen(text) >= sizeof(((struct sockaddr_un *)0)->sun_path))
 		return "is longer than a unix socket's path can be (107 bytes)";
 	return NULL;
+}
+
+const char *config_rule_http_url(const char *text)
+{
+	const char *host = strncasecmp(text, "https://", 8) == 0  ? text + 8
+			   : strncasecmp(text, "http://", 7) == 0 ? text + 7
+								  : NULL;
+	const size_t size = host ? strcspn(host, "/?") : 0;
+
+	if (!host)
+		return "must begin with https:// or http://";
+	for (const char *at = text; *at; at++)
+		if (*at == ' ' || *at == '#' || (unsigned char)*at >= 0x80)
+			return "cannot contain a space, '#' or a character that is not ASCII (percent-encode it)";
+	if (size == 0 || host[size - 1] == '@')
+		return "has no host";
+	if (memchr(host, '{', size))
+		return "cannot have placeholders before its path";
+	return name_template_objection(text);
+}
+
+/* A name of a header (RFC 9110, 5.6.2). */
+static bool is_token(const char *text, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+		if (!isalnum((unsigned char)text[i]) && !strchr("!#$%&'*+-.^_`|~", text[i]))
+			return false;
+	return size > 0;
+}
+
+const char *config_rule_plain_header(const char *text)
+{
+	static const char *const own[] = {"Content-Length", "Transfer-Encoding", "Host", "Connection"};
+	const size_t size = strcspn(text, ":");
+
+	if (!text[size] || !is_token(text, size))
+		return "must be \"Name: value\"";
+	for (size_t i = 0; i < sizeof(own) / sizeof(*own); i++)
+		if (size == strlen(own[i]) && strncasecmp(text, own[i], size) == 0)
+			return "cannot set Content-Length, Transfer-Encoding, Host or Connection";
+	return NULL;
+}
+
+const char *config_rule_header(const char *text)
+{
+	const char *objection = config_rule_plain_header(text);
+
+	return objection ? objection : name_template_objection(text);
+}
+
+const char *config_rule_event(const char *text)
+{
+	static const char *const kinds[] = {"accepted", "rejected", "captured",	 "done",
+					    "failed",	"warning",  "suppressed"};
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
+		if (!strcmp(text, kinds[i]))
+			return NULL;
+	return "is no event (there are accepted, rejected, captured, done, failed, warning and suppressed)";
+}
+
+const char *config_rule_form(const char *text)
+{
+	const char *equals = strchr(text, '=');
+
+	if (!equals || equals == text || memchr(text, '{', (size_t)(equals - text)))
+		return "must be \"name=value\"";
+	return name_template_objection(text);
+}
+
+const char *config_rule_bearer(const char *text)
+{
+	for (; *text; text++)
+		if (*text <= ' ' || *text >= 0x7f)
+			return "contains a character that bearer tokens cannot have (a space, or one that is not "
+			       "ASCII)";
+	return NULL;
+}
+
+const char *config_rule_sftp_path(const char *text)
+{
+	if (text[strlen(text) - 1] == '/')
+		return "must end in the file's name, as in captures/{name}";
+	for (const char *at = text; at; at = strchr(at, '/')) {
+		at += *at == '/';
+		if (!strncmp(at, "..", 2) && (at[2] == '/' || !at[2]))
+			return "cannot contain \"..\"";
+	}
+	if (strpbrk(text, "\"\\"))
+		return "cannot contain a quote or a backslash";
+	return name_template_objection(text);
+}
+
+#define FINGERPRINT_DIGITS 43 /* 32 bytes in base64, without padding */
+
+const char *config_rule_fingerprint(const char *text)
+{
+	size_t digits;
+
+	text += strncmp(text, "SHA256:", 7) == 0 ? 7 : 0;
+	for (digits = 0; isalnum((unsigned char)text[digits]) || (text[digits] && strchr("+/", text[digits]));)
+		digits++;
+	return digits == FINGERPRINT_DIGITS && (!text[digits] || !strcmp(text + digits, "="))
+		       ? NULL
+		       : "must be SHA256: and 43 characters of base64, as ssh-keygen -l prints it";
 }

@@ -11,3 +11,11 @@ const char *config_rule_token(const char *text);	    /* is put into a URL's path
 const char *config_rule_interface(const char *text);	    /* a name that the kernel accepts */
 const char *config_rule_endpoint(const char *text);	    /* host:port, with an IPv6 address in brackets */
 const char *config_rule_socket(const char *text);	    /* a path that fits sockaddr_un */
+const char *config_rule_http_url(const char *text);	    /* http:// or https://, placeholders only after the host */
+const char *config_rule_header(const char *text);	    /* "Name: value" with placeholders */
+const char *config_rule_form(const char *text);		    /* "name=value" with placeholders */
+const char *config_rule_bearer(const char *text);	    /* a token as in RFC 6750 */
+const char *config_rule_sftp_path(const char *text);	    /* a path with placeholders */
+const char *config_rule_fingerprint(const char *text);	    /* of a key: SHA-256 in base64, "SHA256:" or not */
+const char *config_rule_plain_header(const char *text);	    /* "Name: value" */
+const char *config_rule_event(const char *text);	    /* a kind of event */

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CONFIG_ROWS_MAX 200
+#define CONFIG_ROWS_MAX 300
 
 enum config_type {
 	CONFIG_BOOL,	 /* bool */
@@ -36,6 +36,7 @@ struct config_row {
 	const char *example;			   /* TOML for the example file, if the default is no example */
 	const char *help;			   /* one line, no full stop */
 	bool required;				   /* must not be the empty string */
+	bool confidential;			   /* may hold a secret: faults do not repeat it */
 	bool unsupported;			   /* not in this build: a fault if switched on */
 	const char *of_type;			   /* of [[destination]]: only with this type; NULL: with any */
 	bool section_only;			   /* of a type's section: [[destination]] does not have it */

@@ -75,12 +75,17 @@ static const char *describe(const struct toml_value *value, char out[static CONF
 	return "a table";
 }
 
+static bool is_confidential(const struct config_row *row)
+{
+	return row->type == CONFIG_SECRET || row->confidential;
+}
+
 static int wrong_type(const struct config_row *row, const struct toml_value *value, struct error *err)
 {
 	const char *wanted = config_value_expected(row);
 	char got[CONFIG_QUOTE_SIZE];
 
-	if (row->type == CONFIG_SECRET)
+	if (is_confidential(row))
 		return error_set(err, -EINVAL, "must be %s", wanted);
 	return error_set(err, -EINVAL, "must be %s, got %s", wanted, describe(value, got));
 }
@@ -190,7 +195,7 @@ static int check_text(const struct config_row *row, const struct toml_value *val
 
 	if (r == 0 && row->validate && value->size > 0)
 		objection = row->validate(value->string);
-	if (objection && row->type == CONFIG_SECRET)
+	if (objection && is_confidential(row))
 		return error_set(err, -EINVAL, "%s", objection);
 	if (objection)
 		return error_set(err, -EINVAL, "%s %s", config_quote(value->string, value->size, quote), objection);

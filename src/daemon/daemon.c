@@ -30,6 +30,7 @@
 #include "daemon/secrets.h"
 #include "daemon/signals.h"
 #include "daemon/sink_setup.h"
+#include "daemon/webhook_setup.h"
 #include "event/event.h"
 #include "event/event_bus.h"
 #include "event/event_gate.h"
@@ -57,10 +58,17 @@ struct daemon {
 	struct node_status *status;
 	struct api_setup api;
 	struct redis_setup redis;
+	struct webhook_setup webhooks;
 	bool stopping;
 };
 
 /* --- stopping --- */
+
+/* Final events must reach Redis and the webhooks. */
+static size_t events_waiting(const struct daemon *daemon)
+{
+	return redis_setup_pending(&daemon->redis) + webhooks_waiting(&daemon->webhooks.webhooks);
+}
 
 static void on_drain(evutil_socket_t fd, short what, void *ctx)
 {
@@ -68,7 +76,7 @@ static void on_drain(evutil_socket_t fd, short what, void *ctx)
 
 	(void)fd;
 	(void)what;
-	if (!redis_setup_pending(&daemon->redis)) {
+	if (events_waiting(daemon) == 0) {
 		event_base_loopbreak(daemon->loop);
 		return;
 	}
@@ -100,7 +108,7 @@ static void on_grace_over(evutil_socket_t fd, short what, void *ctx)
 	(void)fd;
 	(void)what;
 	log_warning("grace-over", log_uint("captures", counts.running + counts.delivering),
-		    log_uint("events", redis_setup_pending(&daemon->redis)));
+		    log_uint("events", events_waiting(daemon)));
 	jobs_abandon(daemon->jobs);
 	event_base_update_cache_time(daemon->loop); /* abandoning may have waited for a disk */
 	event_add(daemon->end, &final_events);
@@ -203,7 +211,9 @@ static int start_events(struct daemon *daemon)
 	if (!daemon->gate)
 		return -ENOMEM;
 	event_bus_set_gate(daemon->bus, daemon->gate);
-	return event_bus_subscribe(daemon->bus, event_log_subscriber, NULL);
+	const int r = event_bus_subscribe(daemon->bus, event_log_subscriber, NULL);
+
+	return r == 0 ? webhook_setup_init(&daemon->webhooks, daemon->loop, daemon->bus, daemon->config) : r;
 }
 
 static struct node_redis read_redis_status(const void *ctx)
@@ -307,6 +317,7 @@ static int start_api(struct daemon *daemon, struct error *err)
 		.bus = daemon->bus,
 		.status = daemon->status,
 		.gate = daemon->gate,
+		.webhooks = &daemon->webhooks.webhooks,
 		.deliveries = daemon->sinks.deliveries,
 		.memory = daemon->sinks.memory,
 		.token = daemon->secrets.api,
@@ -370,6 +381,7 @@ static void deinit(struct daemon *daemon)
 	engine_free(daemon->engine);
 	link_table_stop();
 	redis_setup_deinit(&daemon->redis);
+	webhook_setup_deinit(&daemon->webhooks);
 	event_bus_free(daemon->bus);
 	secrets_deinit(&daemon->secrets);
 	event_gate_free(daemon->gate);

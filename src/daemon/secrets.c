@@ -84,6 +84,11 @@ int secrets_init(struct secrets *secrets, const struct config *config)
 		{&secrets->sentinel, "redis", "sentinel_auth", config->redis.sentinel_auth,
 		 config->redis.sentinel_auth_file},
 		{&secrets->cloudshark, "cloudshark", "token", config->cloudshark.token, config->cloudshark.token_file},
+		{&secrets->http_url, "http", "url", config->http.url, config->http.url_file},
+		{&secrets->http_token, "http", "token", config->http.token, config->http.token_file},
+		{&secrets->http_password, "http", "password", config->http.password, config->http.password_file},
+		{&secrets->sftp_passphrase, "sftp", "passphrase", config->sftp.passphrase,
+		 config->sftp.passphrase_file},
 		{&secrets->api, "api", "token", config->api.token, config->api.token_file},
 	};
 	int r = 0;
@@ -117,6 +122,10 @@ void secrets_deinit(struct secrets *secrets)
 	secret_free(secrets->redis);
 	secret_free(secrets->sentinel);
 	secret_free(secrets->cloudshark);
+	secret_free(secrets->http_url);
+	secret_free(secrets->http_token);
+	secret_free(secrets->http_password);
+	secret_free(secrets->sftp_passphrase);
 	secret_free(secrets->api);
 	for (size_t i = 0; i < secrets->of_destinations_count; i++)
 		secret_free(secrets->of_destinations[i].secret);

@@ -20,6 +20,7 @@ struct destination_secret {
 
 struct secrets {
 	struct secret *redis, *sentinel, *cloudshark, *api;
+	struct secret *http_url, *http_token, *http_password, *sftp_passphrase;
 	struct destination_secret *of_destinations;
 	size_t of_destinations_count;
 };

@@ -15,8 +15,10 @@
 #include "sink/delivery.h"
 #include "sink/directory_quota.h"
 #include "sink/directory_sink.h"
+#include "sink/http_sink.h"
 #include "sink/memory_sink.h"
 #include "sink/redis_sink.h"
+#include "sink/sftp_sink.h"
 
 #define SECTIONS_MAX (SINKS_MAX - CONFIG_DESTINATIONS_MAX)
 
@@ -89,6 +91,53 @@ static struct sink *make_redis(const struct sink_setup_options *options, const c
 			      });
 }
 
+static struct sink *make_http(const struct sink_setup_options *options, const char *name,
+			      const struct config_http *settings, struct secret *url, struct secret *token,
+			      struct secret *password)
+{
+	const struct config *config = options->config;
+
+	return http_sink_new(options->loop, name,
+			     &(struct http_sink_options){
+				     .url = url,
+				     .token = token,
+				     .password = password,
+				     .username = settings->username,
+				     .post = strcmp(settings->method, "POST") == 0,
+				     .form_field = settings->form_field,
+				     .forms = settings->form.items,
+				     .form_count = settings->form.count,
+				     .headers = settings->header.items,
+				     .header_count = settings->header.count,
+				     .cert_file = settings->cert_file,
+				     .key_file = settings->key_file,
+				     .ca_file = settings->ca_file,
+				     .verify = settings->verify,
+				     .timeout_ns = settings->timeout_ns,
+				     .min_speed = config->limits.upload_speed,
+				     .window_ns = config->limits.upload_window_ns,
+			     });
+}
+
+static struct sink *make_sftp(const struct sink_setup_options *options, const char *name,
+			      const struct config_sftp *settings, struct secret *passphrase)
+{
+	return sftp_sink_new(options->loop, name,
+			     &(struct sftp_sink_options){
+				     .host = settings->host,
+				     .port = (uint16_t)settings->port,
+				     .user = settings->user,
+				     .key_file = settings->key_file,
+				     .passphrase = passphrase,
+				     .known_hosts = settings->known_hosts,
+				     .host_key_sha256 = settings->host_key_sha256,
+				     .path = settings->path,
+				     .timeout_ns = settings->timeout_ns,
+				     .min_speed = options->config->limits.upload_speed,
+				     .window_ns = options->config->limits.upload_window_ns,
+			     });
+}
+
 static struct sink *make_named_cloudshark(const struct sink_setup_options *options,
 					  const struct config_destination *destination)
 {
@@ -112,6 +161,22 @@ static struct sink *make_named_redis(const struct sink_setup_options *options,
 	return make_redis(options, destination->name, &destination->redis, &connection);
 }
 
+static struct sink *make_named_http(const struct sink_setup_options *options,
+				    const struct config_destination *destination)
+{
+	return make_http(options, destination->name, &destination->http,
+			 secrets_of_destination(options->secrets, destination, "url"),
+			 secrets_of_destination(options->secrets, destination, "token"),
+			 secrets_of_destination(options->secrets, destination, "password"));
+}
+
+static struct sink *make_named_sftp(const struct sink_setup_options *options,
+				    const struct config_destination *destination)
+{
+	return make_sftp(options, destination->name, &destination->sftp,
+			 secrets_of_destination(options->secrets, destination, "passphrase"));
+}
+
 /* The types of [[destination]]. */
 static const struct {
 	const char *type;
@@ -120,6 +185,8 @@ static const struct {
 	{"cloudshark", make_named_cloudshark},
 	{"local", make_named_local},
 	{"redis", make_named_redis},
+	{"http", make_named_http},
+	{"sftp", make_named_sftp},
 };
 
 /* --- all of them --- */
@@ -157,6 +224,14 @@ static int add_sinks(struct sinks *sinks, struct sink_setup *setup, const struct
 			     true);
 	if (r == 0 && config->general.writelocal)
 		r = add_sink(sinks, "local", make_local(options, "local", &config->local), true);
+	if (r == 0 && config->http.upload)
+		r = add_sink(sinks, "http",
+			     make_http(options, "http", &config->http, options->secrets->http_url,
+				       options->secrets->http_token, options->secrets->http_password),
+			     true);
+	if (r == 0 && config->sftp.upload)
+		r = add_sink(sinks, "sftp",
+			     make_sftp(options, "sftp", &config->sftp, options->secrets->sftp_passphrase), true);
 	if (r == 0 && config->memory.bytes) {
 		setup->memory = make_memory(options, "memory", &config->memory);
 		r = add_sink(sinks, "memory", setup->memory, false);
@@ -174,7 +249,8 @@ static int add_sinks(struct sinks *sinks, struct sink_setup *setup, const struct
 	else if (sinks->enabled == 0)
 		log_warning("no-destination",
 			    log_str("hint", "captures are counted and dropped; switch on cloudshark.upload, "
-					    "general.writelocal, redis.upload or memory.bytes, or upload of a "
+					    "general.writelocal, http.upload, sftp.upload, redis.upload or "
+					    "memory.bytes, or upload of a "
 					    "[[destination]]"));
 	return 0;
 }

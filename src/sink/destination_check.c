@@ -263,6 +263,9 @@ struct destination_check *destination_check_start(struct event_base *loop, struc
 		.comment = "a check of destinations, without packets",
 		.id = ID,
 		.capture = ID,
+		.node = options->node,
+		.interface = ID,
+		.time_ns = clock_realtime_ns(),
 		.open = open_file,
 		.close = close_file,
 	};

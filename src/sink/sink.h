@@ -21,6 +21,11 @@ struct sink_file {
 	const char *id;	     /* the request's id, for logs */
 	const char *capture; /* the capture's id */
 	uint64_t held_bytes; /* of packets that wait for the delivery, for accounts */
+
+	/* For names (base/name_template.h); NULL: none. */
+	const char *node, *interface, *customer;
+	uint64_t time_ns; /* real time at which the capture begins */
+
 	void *ctx;
 	/* Opens a new stream over the same bytes; several destinations may read at the same time. False on ENOMEM. */
 	bool (*open)(void *ctx, struct byte_stream *stream);

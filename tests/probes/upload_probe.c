@@ -18,15 +18,19 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/secret.h"
 #include "redis/connection/redis_options.h"
 #include "sink/cloudshark_sink.h"
 #include "sink/delivery.h"
 #include "sink/directory_quota.h"
 #include "sink/directory_sink.h"
+#include "sink/http_sink.h"
 #include "sink/redis_sink.h"
+#include "sink/sftp_sink.h"
 
 #define FILES_MAX 256
 #define SENTINELS_MAX 8
+#define HEADERS_MAX 16
 #define PCAP_HEADER 24
 #define RECORD 65536 /* bytes of a generated record, its 16-byte header included */
 
@@ -35,8 +39,13 @@ struct options {
 	struct redis_options redis; /* port 0: no such sink */
 	struct redis_sink_options redis_file;
 	char *sentinels[SENTINELS_MAX];
+	struct http_sink_options http; /* without its secrets */
+	struct sftp_sink_options sftp; /* without its secret; host NULL: no such sink */
+	const char *passphrase;
+	const char *http_url, *http_url_file, *http_token, *http_password; /* http_url NULL: no such sink */
+	char *http_headers[HEADERS_MAX], *http_forms[HEADERS_MAX];
 	struct delivery_options delivery;
-	const char *directory, *tags, *comment, *path;
+	const char *directory, *tags, *comment, *customer, *path;
 	uint64_t generated_records; /* 0: a real file */
 	unsigned files;
 };
@@ -45,6 +54,7 @@ struct probe {
 	struct options options;
 	struct event_base *loop;
 	struct deliveries *deliveries;
+	struct secret *secrets[4];
 	uint8_t *content;
 	uint64_t size;
 	struct upload *uploads;
@@ -197,6 +207,10 @@ static int start_uploads(struct probe *probe)
 						  .comment = options->comment,
 						  .id = "probe",
 						  .capture = upload->capture,
+						  .node = "n1",
+						  .interface = "eth0",
+						  .customer = options->customer,
+						  .time_ns = UINT64_C(1795423260123000000),
 						  .ctx = upload,
 						  .open = upload_open,
 						  .close = upload_close};
@@ -207,9 +221,51 @@ static int start_uploads(struct probe *probe)
 	return 0;
 }
 
+/* The text of a file; anything goes. */
+static int read_secret(const void *ctx, const char *path, char *text, struct error *err)
+{
+	cleanup(cleanup_fclose) FILE *file = fopen(path, "re");
+
+	(void)ctx;
+	if (!file || !fgets(text, SECRET_ROOM, file))
+		return error_set(err, -EIO, "%s: cannot be read", path);
+	text[strcspn(text, "\n")] = '\0';
+	return 0;
+}
+
+static struct sink *make_http(struct probe *probe)
+{
+	struct options *options = &probe->options;
+
+	options->http.url = secret_new(options->http_url, options->http_url_file, read_secret, NULL);
+	options->http.token = secret_new(options->http_token, NULL, NULL, NULL);
+	options->http.password = secret_new(options->http_password, NULL, NULL, NULL);
+	probe->secrets[0] = options->http.url;
+	probe->secrets[1] = options->http.token;
+	probe->secrets[2] = options->http.password;
+	options->http.headers = options->http_headers;
+	options->http.forms = options->http_forms;
+	options->http.verify = options->cloudshark.verify;
+	options->http.ca_file = options->cloudshark.ca_file;
+	options->http.timeout_ns = options->cloudshark.timeout_ns;
+	options->http.window_ns = options->cloudshark.window_ns;
+	return http_sink_new(probe->loop, "http", &options->http);
+}
+
+static struct sink *make_sftp(struct probe *probe)
+{
+	struct options *options = &probe->options;
+
+	options->sftp.passphrase = secret_new(options->passphrase, NULL, NULL, NULL);
+	probe->secrets[3] = options->sftp.passphrase;
+	options->sftp.timeout_ns = options->cloudshark.timeout_ns;
+	options->sftp.window_ns = options->cloudshark.window_ns;
+	return sftp_sink_new(probe->loop, "sftp", &options->sftp);
+}
+
 static int make_deliveries(struct probe *probe)
 {
-	struct sink *sinks[3];
+	struct sink *sinks[5];
 	size_t count = 0;
 
 	if (probe->options.cloudshark.host &&
@@ -221,6 +277,10 @@ static int make_deliveries(struct probe *probe)
 		return -ENOMEM;
 	if (probe->options.redis.port &&
 	    !(sinks[count++] = redis_sink_new(probe->loop, "redis", &probe->options.redis, &probe->options.redis_file)))
+		return -ENOMEM;
+	if (probe->options.sftp.host && !(sinks[count++] = make_sftp(probe)))
+		return -ENOMEM;
+	if (probe->options.http_url && !(sinks[count++] = make_http(probe)))
 		return -ENOMEM;
 	probe->deliveries = deliveries_new(probe->loop, &probe->options.delivery, sinks, count);
 	return probe->deliveries ? 0 : -ENOMEM;
@@ -267,7 +327,27 @@ enum choice {
 	REDIS_TTL_S,
 	REDIS_HELD,
 	SENTINEL,
-	MASTER
+	MASTER,
+	CUSTOMER,
+	HTTP_URL,
+	HTTP_URL_FILE,
+	HTTP_POST,
+	HTTP_FORM_FIELD,
+	HTTP_FORM,
+	HTTP_HEADER,
+	HTTP_TOKEN,
+	HTTP_USERNAME,
+	HTTP_PASSWORD,
+	CERT_FILE,
+	KEY_FILE,
+	SFTP_HOST,
+	SFTP_PORT,
+	SFTP_USER,
+	SFTP_KEY,
+	SFTP_PASSPHRASE,
+	SFTP_KNOWN_HOSTS,
+	SFTP_HOST_KEY,
+	SFTP_PATH
 };
 
 static const struct option option_table[] = {{"scheme", required_argument, NULL, SCHEME},
@@ -295,7 +375,35 @@ static const struct option option_table[] = {{"scheme", required_argument, NULL,
 					     {"redis-held", required_argument, NULL, REDIS_HELD},
 					     {"sentinel", required_argument, NULL, SENTINEL},
 					     {"master", required_argument, NULL, MASTER},
+					     {"customer", required_argument, NULL, CUSTOMER},
+					     {"http-url", required_argument, NULL, HTTP_URL},
+					     {"http-url-file", required_argument, NULL, HTTP_URL_FILE},
+					     {"http-post", no_argument, NULL, HTTP_POST},
+					     {"http-form-field", required_argument, NULL, HTTP_FORM_FIELD},
+					     {"http-form", required_argument, NULL, HTTP_FORM},
+					     {"http-header", required_argument, NULL, HTTP_HEADER},
+					     {"http-token", required_argument, NULL, HTTP_TOKEN},
+					     {"http-username", required_argument, NULL, HTTP_USERNAME},
+					     {"http-password", required_argument, NULL, HTTP_PASSWORD},
+					     {"cert-file", required_argument, NULL, CERT_FILE},
+					     {"key-file", required_argument, NULL, KEY_FILE},
+					     {"sftp-host", required_argument, NULL, SFTP_HOST},
+					     {"sftp-port", required_argument, NULL, SFTP_PORT},
+					     {"sftp-user", required_argument, NULL, SFTP_USER},
+					     {"sftp-key", required_argument, NULL, SFTP_KEY},
+					     {"sftp-passphrase", required_argument, NULL, SFTP_PASSPHRASE},
+					     {"sftp-known-hosts", required_argument, NULL, SFTP_KNOWN_HOSTS},
+					     {"sftp-host-key", required_argument, NULL, SFTP_HOST_KEY},
+					     {"sftp-path", required_argument, NULL, SFTP_PATH},
 					     {0}};
+
+static bool add(char *list[HEADERS_MAX], size_t *count)
+{
+	if (*count == HEADERS_MAX)
+		return false;
+	list[(*count)++] = optarg;
+	return true;
+}
 
 static bool take_option(struct options *options, int choice)
 {
@@ -330,6 +438,26 @@ static bool take_option(struct options *options, int choice)
 		options->sentinels[options->redis.sentinel_count++] = optarg;
 		break;
 	case MASTER: options->redis.master = optarg; break;
+	case CUSTOMER: options->customer = optarg; break;
+	case HTTP_URL: options->http_url = optarg; break;
+	case HTTP_URL_FILE: options->http_url_file = optarg; break;
+	case HTTP_POST: options->http.post = true; break;
+	case HTTP_FORM_FIELD: options->http.form_field = optarg; break;
+	case HTTP_FORM: return add(options->http_forms, &options->http.form_count);
+	case HTTP_HEADER: return add(options->http_headers, &options->http.header_count);
+	case HTTP_TOKEN: options->http_token = optarg; break;
+	case HTTP_USERNAME: options->http.username = optarg; break;
+	case HTTP_PASSWORD: options->http_password = optarg; break;
+	case CERT_FILE: options->http.cert_file = optarg; break;
+	case KEY_FILE: options->http.key_file = optarg; break;
+	case SFTP_HOST: options->sftp.host = optarg; break;
+	case SFTP_PORT: options->sftp.port = (uint16_t)number(optarg); break;
+	case SFTP_USER: options->sftp.user = optarg; break;
+	case SFTP_KEY: options->sftp.key_file = optarg; break;
+	case SFTP_PASSPHRASE: options->passphrase = optarg; break;
+	case SFTP_KNOWN_HOSTS: options->sftp.known_hosts = optarg; break;
+	case SFTP_HOST_KEY: options->sftp.host_key_sha256 = optarg; break;
+	case SFTP_PATH: options->sftp.path = optarg; break;
 	default: return false;
 	}
 	/* clang-format on */
@@ -344,6 +472,11 @@ static bool parse_options(struct options *options, int argc, char **argv)
 		.cloudshark = {.scheme = "https", .verify = true},
 		.redis = {.host = "127.0.0.1", .cluster = true},
 		.redis_file = {.channel = "capture", .node = "n1", .bytes_max = 64u << 20, .ttl_ns = 3600 * NS_PER_S},
+		.sftp = {.user = "", .key_file = "", .known_hosts = "", .host_key_sha256 = "", .path = "{name}"},
+		.passphrase = "",
+		.http = {.username = "", .form_field = ""},
+		.http_token = "",
+		.http_password = "",
 		.tags = "",
 		.files = 1,
 	};
@@ -354,7 +487,9 @@ static bool parse_options(struct options *options, int argc, char **argv)
 	if (optind < argc)
 		options->path = argv[optind];
 	return (options->path != NULL) == (options->generated_records == 0) && options->files > 0 &&
-	       options->files <= FILES_MAX && (options->cloudshark.host || options->directory || options->redis.port);
+	       options->files <= FILES_MAX &&
+	       (options->cloudshark.host || options->directory || options->redis.port || options->http_url ||
+		options->sftp.host);
 }
 
 static int probe_run(struct probe *probe)
@@ -372,6 +507,8 @@ static int probe_run(struct probe *probe)
 	if (r == 0)
 		event_base_dispatch(probe->loop);
 	deliveries_free(probe->deliveries);
+	for (size_t i = 0; i < sizeof(probe->secrets) / sizeof(*probe->secrets); i++)
+		secret_free(probe->secrets[i]);
 	event_free(sigterm);
 	return r;
 }

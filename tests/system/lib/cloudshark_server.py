@@ -461,6 +461,8 @@ class CloudSharkServer:
     tls: None or (certificate file, key file). behaviour: one Behaviour for every request, or a list with one for each request in order
     of arrival, followed by `ok`. `uploads`, `requests`, `faults` and `errors` (failed handshakes) grow."""
 
+    handler = Handler
+
     def __init__(self, token, tls=None, behaviour=(), host="127.0.0.1", port=0, on_upload=None):
         self.token, self.on_upload = token, on_upload
         self.changed = threading.Condition()
@@ -474,7 +476,7 @@ class CloudSharkServer:
         self.ended = threading.Event()
         self.ended_fd, self._end_fd = os.pipe()
         family = {"address_family": socket.AF_INET6 if ":" in host else socket.AF_INET}
-        self.listener = type("Listener", (Listener,), family)((host, port), Handler)
+        self.listener = type("Listener", (Listener,), family)((host, port), self.handler)
         self.listener.owner = self
         self.port = self.listener.server_address[1]
         self.thread = threading.Thread(target=self.listener.serve_forever, args=(0.05,), daemon=True)

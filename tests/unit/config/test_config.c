@@ -305,7 +305,6 @@ static void test_unsupported_features_are_refused_only_if_enabled(void **state)
 {
 	static const char *const on[][2] = {
 		{"[s3]\nupload = true", "t.toml:2:10: s3.upload: is not available in this build yet"},
-		{"[http]\nupload = true", "t.toml:2:10: http.upload: is not available in this build yet"},
 		{"[kafka]\nlisten = true", "t.toml:2:10: kafka.listen: is not available in this build yet"},
 		{"[sqs]\nlisten = true", "t.toml:2:10: sqs.listen: is not available in this build yet"},
 	};
@@ -321,6 +320,119 @@ static void test_unsupported_features_are_refused_only_if_enabled(void **state)
 		"header = [\"A: b\"]\nverify = false\n[kafka]\nlisten = false\n"
 		"server = [\"h:9092\"]\ntopic = \"t\"\n[sqs]\nlisten = false\nregion = \"r\"\naccessid = \"a\"\n"
 		"accesskey = \"k\"\nurl = \"https://q/\"\nwaitseconds = 20\nchunksize = 10\n");
+}
+
+static void test_uploads_to_http_are_checked(void **state)
+{
+	static const char *const wrong[][2] = {
+		{"upload = true", "t.toml: http.url: is missing (or url_file)"},
+		{"url = \"ftp://h/\"", "t.toml:2:7: http.url: must begin with https:// or http://"},
+		{"url = \"https:///x\"", "t.toml:2:7: http.url: has no host"},
+		{"url = \"https://{node}/x\"", "t.toml:2:7: http.url: cannot have placeholders before its path"},
+		{"url = \"https://h/{nmae}\"",
+		 "t.toml:2:7: http.url: has an unknown placeholder (there are {node}, {interface}, {customer}, {id}, "
+		 "{capture}, {name}, {tags}, {comment}, {date}, {time})"},
+		{"url = \"https://h/{name\"",
+		 "t.toml:2:7: http.url: has a brace that belongs to no placeholder; write {{ or "
+		 "}} for a brace itself"},
+		{"url = \"https://h/a b\"",
+		 "t.toml:2:7: http.url: cannot contain a space, '#' or a character that is not "
+		 "ASCII (percent-encode it)"},
+		{"header = [\"secret\"]", "t.toml:2:10: http.header: must be \"Name: value\""},
+		{"header = [\"a b: secret\"]", "t.toml:2:10: http.header: must be \"Name: value\""},
+		{"header = [\"content-length: 1\"]", "t.toml:2:10: http.header: cannot set Content-Length, "
+						     "Transfer-Encoding, Host or Connection"},
+		{"header = \"X: secret\"",
+		 "t.toml:2:10: http.header: must be an array of strings, like [\"a\", \"b\"]"},
+		{"form_field = \"f\"", "t.toml:2:14: http.form_field: needs method = \"POST\""},
+		{"method = \"POST\"\nform = [\"a=b\"]", "t.toml:3:8: http.form: needs form_field"},
+		{"method = \"POST\"\nform_field = \"f\"\nform = [\"{tags}=b\"]",
+		 "t.toml:4:8: http.form: must be \"name=value\""},
+		{"username = \"u\"", "t.toml:2:12: http.username: needs a password: password_file (or password)"},
+		{"token = \"t\"\nheader = [\"authorization: x\"]",
+		 "t.toml:2:9: http.token: conflicts with the header Authorization; set only one of them"},
+		{"token = \"a b\"",
+		 "t.toml:2:9: http.token: contains a character that bearer tokens cannot have (a space, "
+		 "or one that is not ASCII)"},
+	};
+	char text[256];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
+		snprintf(text, sizeof(text), "[http]\n%s\n", wrong[i][0]);
+		assert_fault(text, wrong[i][1]);
+	}
+	assert_loads(
+		"[http]\nupload = true\nmethod = \"POST\"\nurl = \"http://u:p@h:1/{customer}?n={name}&sig=%2B{{\"\n"
+		"header = [\"X-A: {tags}\", \"Content-Type:\"]\ntoken = \"a.b/c+d==\"\n");
+	assert_loads("[http]\nupload = true\nmethod = \"POST\"\nurl = \"https://h\"\nform_field = \"file\"\n"
+		     "form = [\"tags={tags}\", \"a==\"]\nusername = \"u\"\npassword = \"p\"\n");
+}
+
+static void test_uploads_of_destinations_are_checked(void **state)
+{
+	(void)state;
+	assert_fault("[[destination]]\nname = \"a\"\ntype = \"http\"\n",
+		     "t.toml:1:1: destination.url: is missing (or url_file)");
+	assert_fault("[[destination]]\nname = \"a\"\ntype = \"http\"\nurl = \"https://h/{name}\"\nform_field = \"f\"\n",
+		     "t.toml:5:14: destination.form_field: needs method = \"POST\"");
+	assert_fault("[[destination]]\nname = \"a\"\ntype = \"sftp\"\nhost = \"h\"\n",
+		     "t.toml:1:1: destination.user: is missing");
+	assert_loads("[[destination]]\nname = \"a\"\ntype = \"http\"\nurl = \"https://h/{name}\"\ntoken = \"t\"\n");
+}
+
+static void test_uploads_to_sftp_are_checked(void **state)
+{
+	static const char *const wrong[][2] = {
+		{"upload = true", "t.toml: sftp.host: is missing"},
+		{"host = \"h:22\"",
+		 "t.toml:2:8: sftp.host: \"h:22\" must be a host name or address without a port, which "
+		 "has a key of its own"},
+		{"upload = true\nhost = \"h\"", "t.toml: sftp.user: is missing"},
+		{"path = \"a/\"", "t.toml:2:8: sftp.path: \"a/\" must end in the file's name, as in captures/{name}"},
+		{"path = \"a/../{name}\"", "t.toml:2:8: sftp.path: \"a/../{name}\" cannot contain \"..\""},
+		{"host_key_sha256 = \"abc\"",
+		 "t.toml:2:19: sftp.host_key_sha256: \"abc\" must be SHA256: and 43 characters of "
+		 "base64, as ssh-keygen -l prints it"},
+	};
+	char text[256];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
+		snprintf(text, sizeof(text), "[sftp]\n%s\n", wrong[i][0]);
+		assert_fault(text, wrong[i][1]);
+	}
+	assert_fault("[sftp]\nupload = true\nhost = \"h\"\nuser = \"u\"\nkey_file = \"/dev/null\"\n",
+		     "t.toml: sftp.known_hosts: is missing (or host_key_sha256): the server's key is always checked");
+}
+
+static void test_webhooks_are_checked(void **state)
+{
+	static const char *const wrong[][2] = {
+		{"", "t.toml:1:1: webhook.name: is missing"},
+		{"name = \"a\"", "t.toml:1:1: webhook.url_file: is missing (or url)"},
+		{"name = \"a\"\nurl = \"hooks.example/secret\"",
+		 "t.toml:3:7: webhook.url: must begin with https:// or http://"},
+		{"name = \"a\"\nurl_file = \"/nonexistent\"",
+		 "t.toml:1:1: webhook.url_file: /nonexistent: No such file or directory"},
+		{"events = [\"don\"]",
+		 "t.toml:2:10: webhook.events: \"don\" is no event (there are accepted, rejected, "
+		 "captured, done, failed, warning and suppressed)"},
+		{"format = \"xml\"",
+		 "t.toml:2:10: webhook.format: must be \"event\" or \"slack\" or \"teams\", got \"xml\""},
+		{"header = [\"x\"]", "t.toml:2:10: webhook.header: must be \"Name: value\""},
+		{"name = \"a\"\nurl = \"https://h\"\n[[webhook]]\nname = \"a\"\nurl = \"https://h\"",
+		 "t.toml:4:1: webhook.name: \"a\" is the one in line 1 already"},
+	};
+	char text[256];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
+		snprintf(text, sizeof(text), "[[webhook]]\n%s\n", wrong[i][0]);
+		assert_fault(text, wrong[i][1]);
+	}
+	assert_loads("[[webhook]]\nname = \"a\"\nurl = \"https://h/x?y\"\nevents = [\"done\", \"rejected\"]\n"
+		     "format = \"slack\"\nheader = [\"X: {}\"]\nretry = \"1m\"\n");
 }
 
 static void test_cluster_and_sentinel_keys_are_checked(void **state)
@@ -552,6 +664,10 @@ int main(void)
 		TEST(test_oversized_file_is_refused),
 		TEST(test_control_characters_are_refused),
 		TEST(test_unsupported_features_are_refused_only_if_enabled),
+		TEST(test_uploads_to_http_are_checked),
+		TEST(test_uploads_to_sftp_are_checked),
+		TEST(test_uploads_of_destinations_are_checked),
+		TEST(test_webhooks_are_checked),
 		TEST(test_cluster_and_sentinel_keys_are_checked),
 		TEST(test_api_needs_a_token_and_tls_beyond_loopback),
 		TEST(test_recorder_keys_are_checked),

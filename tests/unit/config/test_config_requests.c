@@ -56,10 +56,9 @@ static void test_section_may_be_inline_or_come_alone(void **state)
 static void test_faults_are_named(void **state)
 {
 	(void)state;
-	assert_fault(
-		"[requests]\ndestinations = [\"loca\"]\n",
-		"t.toml:2:16: requests.destinations: \"loca\" is no destination (there are cloudshark, local, memory "
-		"and redis)");
+	assert_fault("[requests]\ndestinations = [\"loca\"]\n",
+		     "t.toml:2:16: requests.destinations: \"loca\" is no destination (there are cloudshark, local, "
+		     "memory, redis, http and sftp)");
 	assert_fault("[api.requests]\nresolv = true\n",
 		     "t.toml:2:1: api.requests.resolv: unknown key (did you mean resolve?)");
 	assert_fault("[api.request]\nresolve = true\n",
@@ -113,8 +112,8 @@ static void test_bad_keys_are_refused_without_their_secrets(void **state)
 		{"a:topsecrettopsecret\na:topsecrettopsecret2", "line 2: the key \"a\" is there already"},
 		{"a:topsecrettopsecret destination=local", "line 1: after the secret only"},
 		{"a:topsecrettopsecret topsecret", "line 1: after the secret only"},
-		{"a:topsecrettopsecret destinations=nowhere",
-		 "the key \"a\": \"nowhere\" is no destination (there are cloudshark, local, memory and redis)"},
+		{"a:topsecrettopsecret destinations=nowhere", "the key \"a\": \"nowhere\" is no destination (there are "
+							      "cloudshark, local, memory, redis, http and sftp)"},
 		{"a:topsecrettopsecret interfaces=", "line 1: \"\" is empty"},
 	};
 
