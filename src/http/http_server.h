@@ -2,7 +2,7 @@
 /*
  * A strict HTTP/1.1 server on the event loop: a unix socket for local clients (peer credentials decide) and optionally
  * TCP with a bearer token and TLS. It knows no route's meaning. Everything runs on the loop's thread, except for TLS
- * (http_tls.h); only the constructor may block.
+ * (net/tls_server.h); only the constructor may block.
  *
  * A handler gets a request and must answer it exactly once, at once or later. The handle stays valid until then, even
  * if the client or the whole server is gone; the answer is then discarded. A handler that works long on an answer can
@@ -91,7 +91,7 @@ enum http_refusal {
 struct http_server_counts {
 	size_t connections; /* now */
 	uint64_t refused[HTTP_REFUSAL_COUNT];
-	uint64_t delayed_handshakes; /* HTTP_TLS_HANDSHAKES_PER_S, HTTP_TLS_PEER_HANDSHAKES_PER_S */
+	uint64_t delayed_handshakes; /* TLS_HANDSHAKES_PER_S, TLS_PEER_HANDSHAKES_PER_S */
 };
 
 /* Strings are copied. NULL and `err` on failure. */

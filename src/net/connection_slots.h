@@ -10,24 +10,24 @@
 #include <stddef.h>
 
 #include "base/cleanup.h"
-#include "http/http_peer.h"
+#include "net/peer_address.h"
 
-struct http_slots;
+struct connection_slots;
 
-struct http_slot {
+struct connection_slot {
 	_Atomic unsigned holders; /* 0: free */
-	char network[HTTP_PEER_NETWORK_SIZE];
+	char network[PEER_NETWORK_SIZE];
 };
 
 /* `per_network` of the `count` slots for one network. NULL on ENOMEM. Loop thread, as are free and take. */
-struct http_slots *http_slots_new(size_t count, size_t per_network);
-void http_slots_free(struct http_slots *slots); /* none may be held */
+struct connection_slots *connection_slots_new(size_t count, size_t per_network);
+void connection_slots_free(struct connection_slots *slots); /* none may be held */
 
 /* A slot held once; NULL: there is none, or (`*network_full`) none for this network. */
-struct http_slot *http_slots_take(struct http_slots *slots, const char *network, bool *network_full);
+struct connection_slot *connection_slots_take(struct connection_slots *slots, const char *network, bool *network_full);
 
 /* Any thread that holds it. NULL: does nothing. */
-void http_slot_hold(struct http_slot *slot);
-void http_slot_release(struct http_slot *slot);
+void connection_slot_hold(struct connection_slot *slot);
+void connection_slot_release(struct connection_slot *slot);
 
-CLEANUP_DEFINE(http_slots, struct http_slots, http_slots_free)
+CLEANUP_DEFINE(connection_slots, struct connection_slots, connection_slots_free)

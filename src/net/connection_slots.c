@@ -3,20 +3,20 @@
  * Memory order: a release of the last hold is ordered before the slot's next use, so that its network may be written
  * without a lock.
  */
-#include "http/http_slots.h"
+#include "net/connection_slots.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct http_slots {
+struct connection_slots {
 	size_t count, per_network;
-	struct http_slot slots[];
+	struct connection_slot slots[];
 };
 
-struct http_slots *http_slots_new(size_t count, size_t per_network)
+struct connection_slots *connection_slots_new(size_t count, size_t per_network)
 {
-	struct http_slots *slots = calloc(1, sizeof(*slots) + count * sizeof(slots->slots[0]));
+	struct connection_slots *slots = calloc(1, sizeof(*slots) + count * sizeof(slots->slots[0]));
 
 	if (!slots)
 		return NULL;
@@ -25,18 +25,18 @@ struct http_slots *http_slots_new(size_t count, size_t per_network)
 	return slots;
 }
 
-void http_slots_free(struct http_slots *slots)
+void connection_slots_free(struct connection_slots *slots)
 {
 	free(slots);
 }
 
-struct http_slot *http_slots_take(struct http_slots *slots, const char *network, bool *network_full)
+struct connection_slot *connection_slots_take(struct connection_slots *slots, const char *network, bool *network_full)
 {
-	struct http_slot *found = NULL;
+	struct connection_slot *found = NULL;
 	size_t same = 0;
 
 	for (size_t i = 0; i < slots->count; i++) {
-		struct http_slot *slot = &slots->slots[i];
+		struct connection_slot *slot = &slots->slots[i];
 
 		if (!atomic_load_explicit(&slot->holders, memory_order_acquire))
 			found = slot;
@@ -51,13 +51,13 @@ struct http_slot *http_slots_take(struct http_slots *slots, const char *network,
 	return found;
 }
 
-void http_slot_hold(struct http_slot *slot)
+void connection_slot_hold(struct connection_slot *slot)
 {
 	if (slot)
 		atomic_fetch_add_explicit(&slot->holders, 1, memory_order_relaxed);
 }
 
-void http_slot_release(struct http_slot *slot)
+void connection_slot_release(struct connection_slot *slot)
 {
 	if (slot)
 		atomic_fetch_sub_explicit(&slot->holders, 1, memory_order_release);

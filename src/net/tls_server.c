@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- *   peer ── TCP, TLS ── [buffer of 16 KiB each way] ── local socket ── libmicrohttpd on the loop
+ *   peer ── TCP, TLS ── [buffer of 16 KiB each way] ── local socket ── the user, on the loop
  *
  * A relay begins as waiting: it shakes hands once the rates allow it, those of its peer's network and of all. Then it
  * moves bytes both ways. Its two events are edge-triggered for reading and writing, so each of them moves bytes until
  * both sockets have no more, or take no more. If one direction cannot go on, its source is not read: back-pressure
  * passes through.
  *
- * Deadlines are the loop's: it closes its end, and the relay follows. Only a relay whose server has closed has a time
- * of its own to deliver what is left.
+ * Deadlines are the user's: it closes its end, and the relay follows. Only a relay whose user has closed has a time of
+ * its own to deliver what is left.
  *
  * The loop hands relays over through the mailbox of the thread's own event base; nothing comes back but the end of the
  * local socket and a slot that is let go.
  */
-#include "http/http_tls.h"
+#include "net/tls_server.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -34,8 +34,7 @@
 #include "base/lru_table.h"
 #include "base/mailbox.h"
 #include "base/token_bucket.h"
-#include "http/http_server.h"
-#include "http/http_slots.h"
+#include "net/connection_slots.h"
 
 #define RELAY_BYTES (16 * 1024)	 /* one TLS record */
 #define SOCKET_BYTES (64 * 1024) /* of the local socket, each way; the kernel doubles it */
@@ -57,14 +56,14 @@ enum relay_state { RELAY_WAITING, RELAY_SHAKING_HANDS, RELAY_OPEN };
 struct relay {
 	struct mailbox_message message;
 	TAILQ_ENTRY(relay) list; /* `waiting` or `relays` */
-	struct http_tls *tls;
+	struct tls_server *tls;
 	enum relay_state state;
 	int peer, local;
-	struct http_slot *slot;
+	struct connection_slot *slot;
 	SSL_CTX *context; /* NULL once there is a session */
 	SSL *session;
 	struct event *peer_event, *local_event;
-	struct event *linger; /* pending once the server has closed */
+	struct event *linger; /* pending once the user has closed */
 	bool lingers;
 	bool delayed; /* counted as such */
 	bool failed;  /* nothing more goes over TLS */
@@ -78,7 +77,7 @@ struct peer_rate {
 	struct token_bucket bucket;
 };
 
-struct http_tls {
+struct tls_server {
 	/* loop's thread */
 	char *cert_file, *key_file;
 	struct file_stamp cert_stamp, key_stamp;
@@ -113,13 +112,13 @@ static void free_relay(struct relay *relay)
 	SSL_CTX_free(relay->context);
 	close(relay->local);
 	close(relay->peer);
-	http_slot_release(relay->slot);
+	connection_slot_release(relay->slot);
 	free(relay);
 }
 
 static void end_relay(struct relay *relay)
 {
-	struct http_tls *tls = relay->tls;
+	struct tls_server *tls = relay->tls;
 
 	TAILQ_REMOVE(relay->state == RELAY_WAITING ? &tls->waiting : &tls->relays, relay, list);
 	free_relay(relay);
@@ -195,7 +194,7 @@ static bool move_in(struct relay *relay)
 		const int r = SSL_read(relay->session, in->bytes, sizeof(in->bytes));
 		const enum result result = result_of(relay, r);
 
-		/* A peer that has gone without a word may have sent a request: the server reads it before it sees the
+		/* A peer that has gone without a word may have sent a request: the user reads it before it sees the
 		 * end. */
 		relay->failed = result == RESULT_BROKEN;
 		moved = set_filled(in, r, relay->failed ? RESULT_END : result);
@@ -204,7 +203,7 @@ static bool move_in(struct relay *relay)
 		const ssize_t r = send(relay->local, in->bytes + in->at, in->size - in->at, MSG_NOSIGNAL);
 		const enum result result = result_of_local(r);
 
-		if (result == RESULT_BROKEN) /* the server has closed; its answer may still be on the way */
+		if (result == RESULT_BROKEN) /* the user has closed; its answer may still be on the way */
 			in->at = in->size;
 		moved |= set_taken(in, r, result);
 	}
@@ -225,7 +224,7 @@ static bool move_out(struct relay *relay, bool *broken)
 		const ssize_t r = recv(relay->local, out->bytes, sizeof(out->bytes), 0);
 		const enum result result = result_of_local(r);
 
-		/* The server may close with bytes unread: that is an end, too. */
+		/* The user may close with bytes unread: that is an end, too. */
 		moved = set_filled(out, r, result == RESULT_BROKEN ? RESULT_END : result);
 	}
 	if (!is_empty(out) && relay->failed) {
@@ -248,10 +247,10 @@ static bool move_out(struct relay *relay, bool *broken)
 	return moved;
 }
 
-/* The server has closed: what it wrote last still goes out, as long as the peer takes it. */
+/* The user has closed: what it wrote last still goes out, as long as the peer takes it. */
 static void linger(struct relay *relay, bool sent)
 {
-	static const struct timeval timeout = {.tv_sec = HTTP_IDLE_TIMEOUT_S};
+	static const struct timeval timeout = {.tv_sec = TLS_LINGER_S};
 
 	if (sent || !relay->lingers)
 		(void)event_add(relay->linger, &timeout);
@@ -290,7 +289,7 @@ static const char *last_error(void)
 	return text ? text : "the connection ended";
 }
 
-/* False: it has failed, or the server has given up on it. */
+/* False: it has failed, or the user has given up on it. */
 static bool shake_hands(struct relay *relay)
 {
 	if (poll_ends(relay->local))
@@ -335,7 +334,7 @@ static void on_linger_over(evutil_socket_t fd, short events, void *ctx)
 /* --- handshakes, as the rates allow --- */
 
 /* A network that cannot be remembered has no rate of its own. */
-static bool take_of_peer(struct http_tls *tls, const char *network, uint64_t now_ns)
+static bool take_of_peer(struct tls_server *tls, const char *network, uint64_t now_ns)
 {
 	bool is_new;
 	struct peer_rate *peer = (struct peer_rate *)(void *)lru_table_touch(tls->peers, network, &is_new);
@@ -343,15 +342,13 @@ static bool take_of_peer(struct http_tls *tls, const char *network, uint64_t now
 	if (!peer)
 		return true;
 	if (is_new)
-		token_bucket_init_burst(&peer->bucket, HTTP_TLS_PEER_HANDSHAKES_PER_S, HTTP_TLS_PEER_HANDSHAKES_BURST,
-					now_ns);
-	return token_bucket_take_burst(&peer->bucket, HTTP_TLS_PEER_HANDSHAKES_PER_S, HTTP_TLS_PEER_HANDSHAKES_BURST,
-				       now_ns);
+		token_bucket_init_burst(&peer->bucket, TLS_PEER_HANDSHAKES_PER_S, TLS_PEER_HANDSHAKES_BURST, now_ns);
+	return token_bucket_take_burst(&peer->bucket, TLS_PEER_HANDSHAKES_PER_S, TLS_PEER_HANDSHAKES_BURST, now_ns);
 }
 
 static void start_handshake(struct relay *relay)
 {
-	struct http_tls *tls = relay->tls;
+	struct tls_server *tls = relay->tls;
 
 	relay->session = SSL_new(relay->context);
 	SSL_CTX_free(take(relay->context));
@@ -366,7 +363,7 @@ static void start_handshake(struct relay *relay)
 }
 
 /* In the order of their arrival; those of a peer that is over its rate are passed by. */
-static void start_handshakes(struct http_tls *tls)
+static void start_handshakes(struct tls_server *tls)
 {
 	static const struct timeval tick = {.tv_usec = WAIT_TICK_MS * 1000};
 	const uint64_t now_ns = clock_boottime_ns();
@@ -376,7 +373,7 @@ static void start_handshakes(struct http_tls *tls)
 	for (relay = TAILQ_FIRST(&tls->waiting); relay; relay = next) {
 		next = TAILQ_NEXT(relay, list);
 		if (!all_taken && take_of_peer(tls, relay->slot->network, now_ns)) {
-			all_taken = !token_bucket_take(&tls->all, HTTP_TLS_HANDSHAKES_PER_S, now_ns);
+			all_taken = !token_bucket_take(&tls->all, TLS_HANDSHAKES_PER_S, now_ns);
 			if (!all_taken) {
 				start_handshake(relay);
 				continue;
@@ -399,7 +396,7 @@ static void on_tick(evutil_socket_t fd, short events, void *ctx)
 
 /* --- the thread --- */
 
-static void begin_relay(struct http_tls *tls, struct relay *relay)
+static void begin_relay(struct tls_server *tls, struct relay *relay)
 {
 	const short wanted = EV_READ | EV_WRITE | EV_ET | EV_PERSIST;
 
@@ -417,7 +414,7 @@ static void begin_relay(struct http_tls *tls, struct relay *relay)
 
 static void on_message(void *ctx, struct mailbox_message *message)
 {
-	struct http_tls *tls = ctx;
+	struct tls_server *tls = ctx;
 
 	if (message == &tls->stop) {
 		tls->stopping = true;
@@ -431,14 +428,14 @@ static void on_message(void *ctx, struct mailbox_message *message)
 
 static void *run(void *ctx)
 {
-	const struct http_tls *tls = ctx;
+	const struct tls_server *tls = ctx;
 
 	pthread_setname_np(pthread_self(), "pcapd-tls");
 	(void)event_base_loop(tls->base, EVLOOP_NO_EXIT_ON_EMPTY);
 	return NULL;
 }
 
-static int start_thread(struct http_tls *tls)
+static int start_thread(struct tls_server *tls)
 {
 	sigset_t all, before;
 	pthread_attr_t attributes;
@@ -466,7 +463,7 @@ static int no_passphrase(char *text, int size, int writing, void *ctx)
 	return -1;
 }
 
-static SSL_CTX *load_context(const struct http_tls *tls, struct error *err)
+static SSL_CTX *load_context(const struct tls_server *tls, struct error *err)
 {
 	cleanup(cleanup_ssl_ctx) SSL_CTX *context = NULL;
 
@@ -491,7 +488,7 @@ static SSL_CTX *load_context(const struct http_tls *tls, struct error *err)
 }
 
 /* False: they are as before. */
-static bool look_at_files(struct http_tls *tls)
+static bool look_at_files(struct tls_server *tls)
 {
 	const struct file_stamp cert = file_stamp_read(tls->cert_file), key = file_stamp_read(tls->key_file);
 
@@ -503,7 +500,7 @@ static bool look_at_files(struct http_tls *tls)
 }
 
 /* Connections go on with the certificate that they began with. */
-static void renew_context(struct http_tls *tls)
+static void renew_context(struct tls_server *tls)
 {
 	struct error err;
 	SSL_CTX *context = load_context(tls, &err);
@@ -518,9 +515,9 @@ static void renew_context(struct http_tls *tls)
 	log_notice("api-certificate-changed", log_str("file", tls->cert_file));
 }
 
-struct http_tls *http_tls_new(const char *cert_file, const char *key_file, struct error *err)
+struct tls_server *tls_server_new(const char *cert_file, const char *key_file, struct error *err)
 {
-	cleanup(cleanup_http_tls) struct http_tls *tls = calloc(1, sizeof(*tls));
+	cleanup(cleanup_tls_server) struct tls_server *tls = calloc(1, sizeof(*tls));
 
 	if (tls) {
 		TAILQ_INIT(&tls->waiting);
@@ -528,7 +525,7 @@ struct http_tls *http_tls_new(const char *cert_file, const char *key_file, struc
 		token_bucket_init(&tls->all, clock_boottime_ns());
 		tls->cert_file = strdup(cert_file);
 		tls->key_file = strdup(key_file);
-		tls->peers = lru_table_new(HTTP_TLS_PEERS_MAX, sizeof(struct peer_rate));
+		tls->peers = lru_table_new(TLS_PEERS_MAX, sizeof(struct peer_rate));
 		tls->base = event_base_new();
 		tls->mailbox = tls->base ? mailbox_new(tls->base, on_message, tls) : NULL;
 		tls->tick = tls->base ? evtimer_new(tls->base, on_tick, tls) : NULL;
@@ -559,7 +556,7 @@ static void end_relays(struct relay_list *relays)
 	}
 }
 
-void http_tls_free(struct http_tls *tls)
+void tls_server_free(struct tls_server *tls)
 {
 	if (!tls)
 		return;
@@ -583,7 +580,7 @@ void http_tls_free(struct http_tls *tls)
 	free(tls);
 }
 
-int http_tls_start(struct http_tls *tls, int fd, struct http_slot *slot)
+int tls_server_start(struct tls_server *tls, int fd, struct connection_slot *slot)
 {
 	struct relay *relay = calloc(1, sizeof(*relay));
 	int pair[2], size = SOCKET_BYTES;
@@ -605,14 +602,14 @@ int http_tls_start(struct http_tls *tls, int fd, struct http_slot *slot)
 	relay->slot = slot;
 	relay->context = tls->context;
 	SSL_CTX_up_ref(relay->context);
-	http_slot_hold(slot);
+	connection_slot_hold(slot);
 	mailbox_post(tls->mailbox, &relay->message);
 	return pair[1];
 }
 
-struct http_tls_counts http_tls_counts(const struct http_tls *tls)
+struct tls_server_counts tls_server_counts(const struct tls_server *tls)
 {
-	return (struct http_tls_counts){
+	return (struct tls_server_counts){
 		.delayed = atomic_load_explicit(&tls->delayed, memory_order_relaxed),
 		.failed = atomic_load_explicit(&tls->failed, memory_order_relaxed),
 	};
