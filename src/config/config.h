@@ -38,6 +38,7 @@ struct config_interface {
 /* Where alerts come from. */
 struct config_input {
 	char *format, *from, *name, *field;
+	char *cert_file, *key_file, *ca_file; /* "": none */
 };
 
 #define CONFIG_SECRET_MIN 16 /* characters of an API token or a key's secret */

@@ -205,6 +205,43 @@ static void check_interfaces(struct config_loader *loader)
 	}
 }
 
+static void check_input_file(struct config_loader *loader, struct config_origin origin, const char *subject,
+			     const char *path)
+{
+	struct error err;
+	int r = access(path, R_OK) < 0 ? error_set(&err, -errno, "%s: %s", path, strerror(errno)) : 0;
+
+	if (r == 0 && strcmp(subject, "input.key_file") == 0)
+		r = config_secret_check_mode(path, &err);
+	if (r < 0)
+		config_fault(loader, origin, subject, "%s", err.text);
+}
+
+/* The files of `from = "tls"`, which nothing else may have. */
+static void check_input_tls(struct config_loader *loader, const struct config_input *input, struct config_origin origin)
+{
+	const bool is_tls = input->from && strcmp(input->from, "tls") == 0;
+	const struct {
+		const char *subject, *path;
+		bool required;
+	} files[] = {
+		{"input.cert_file", input->cert_file, true},
+		{"input.key_file", input->key_file, true},
+		{"input.ca_file", input->ca_file, false},
+	};
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++) {
+		const bool is_given = files[i].path && *files[i].path;
+
+		if (is_given && !is_tls)
+			config_fault(loader, origin, files[i].subject, "has no effect without from = \"tls\"");
+		else if (is_given)
+			check_input_file(loader, origin, files[i].subject, files[i].path);
+		else if (is_tls && files[i].required)
+			config_fault(loader, origin, files[i].subject, "is missing: from = \"tls\" needs it");
+	}
+}
+
 static void check_inputs(struct config_loader *loader)
 {
 	const struct config *config = loader->config;
@@ -217,6 +254,7 @@ static void check_inputs(struct config_loader *loader)
 			config_fault(loader, origin, "input.name", "is missing");
 		else if (input->from && strncmp(input->from, "redis-", 6) == 0 && !config->redis.listen)
 			config_fault(loader, origin, "input.from", "needs Redis: [redis] listen is false");
+		check_input_tls(loader, input, origin);
 	}
 }
 

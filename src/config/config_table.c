@@ -36,7 +36,7 @@ static const char *const alert_formats[] = {"eve",    "zeek",	   "alertmanager",
 					    "wazuh",  "pagerduty", "opsgenie",	   "elastic", "trap",
 					    "syslog", "kv",	   "json",	   NULL};
 static const char *const input_kinds[] = {"redis-channel", "redis-list", "redis-stream", "unix-dgram", "udp",
-					  "unix-stream",   "tcp",	 "file",	 NULL};
+					  "unix-stream",   "tcp",	 "tls",		 "file",       NULL};
 static const char *const headers_only[] = {"headers", NULL};
 
 /* Keys of every section that says what a request may ask for; `wide`: the default of what costs or shows more. */
@@ -400,6 +400,13 @@ const struct config_row config_rows[] = {
 	 .help = "the channel or key; the path of a file or socket, or the socket's address (host:port)"},
 	{"input", "field", NULL, "NAME", CONFIG_STRING, .fallback = "alert", INPUT_FIELD(field),
 	 .help = "redis-stream: the field of an entry that holds the alert"},
+	{"input", "cert_file", NULL, "FILE", CONFIG_STRING, .fallback = "", INPUT_FIELD(cert_file),
+	 .help = "tls: server certificate (PEM)"},
+	{"input", "key_file", NULL, "FILE", CONFIG_STRING, .fallback = "", INPUT_FIELD(key_file),
+	 .help = "tls: server private key (PEM)"},
+	{"input", "ca_file", NULL, "FILE", CONFIG_STRING, .fallback = "",
+	 .fallback_text = "clients need no certificate", INPUT_FIELD(ca_file),
+	 .help = "tls: clients must have a certificate of these CAs (PEM)"},
 
 	{"requests", "destinations", NULL, "NAMES", CONFIG_STRINGS, 0, 16, .fallback = "",
 	 .fallback_text = "those that are enabled, and redis with redis_files", FIELD(requests.destinations),

@@ -154,8 +154,15 @@ static bool start_datagrams(struct alert_input *input, struct event_base *loop, 
 static bool start_lines(struct alert_input *input, struct event_base *loop, const struct redis_options *redis,
 			struct trigger_handler handler, struct error *err)
 {
+	const struct line_input_tls tls = {
+		.cert_file = input->config->cert_file,
+		.key_file = input->config->key_file,
+		.ca_file = input->config->ca_file,
+	};
+	const bool has_tls = strcmp(input->config->from, "tls") == 0;
+
 	(void)redis;
-	input->lines = line_input_new(loop, input->config->name, handler, err);
+	input->lines = line_input_new(loop, input->config->name, has_tls ? &tls : NULL, handler, err);
 	return input->lines;
 }
 
@@ -180,6 +187,7 @@ static const struct {
 	{"udp", start_datagrams},
 	{"unix-stream", start_lines},
 	{"tcp", start_lines},
+	{"tls", start_lines},
 	{"file", start_file},
 };
 

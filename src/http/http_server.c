@@ -281,6 +281,22 @@ static int check_tcp(const struct http_server_options *options, struct error *er
 	return 0;
 }
 
+static void log_handshake_failure(void *ctx, const char *network, const char *error)
+{
+	(void)ctx;
+	log_debug(api, "api-handshake-failed", log_str("peer", network), log_str("error", error));
+}
+
+static void log_certificate(void *ctx, const char *cert_file, const char *error)
+{
+	(void)ctx;
+	if (error)
+		log_warning("api-certificate-unread", log_str("error", error),
+			    log_str("hint", "connections go on with the older certificate"));
+	else
+		log_notice("api-certificate-changed", log_str("file", cert_file));
+}
+
 static int start_tcp(struct http_server *server, const struct http_server_options *options, struct error *err)
 {
 	struct http_endpoint *endpoint = &server->remote;
@@ -302,7 +318,14 @@ static int start_tcp(struct http_server *server, const struct http_server_option
 		return error_set(err, -EINVAL, "%s: a certificate and key are required unless the address is loopback",
 				 options->listen);
 	if (options->cert_file) {
-		server->tls = tls_server_new(options->cert_file, options->key_file, err);
+		server->tls = tls_server_new(
+			&(struct tls_server_options){
+				.cert_file = options->cert_file,
+				.key_file = options->key_file,
+				.handshake_failed = log_handshake_failure,
+				.certificate_changed = log_certificate,
+			},
+			err);
 		if (!server->tls)
 			return -EINVAL;
 	}

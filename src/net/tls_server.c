@@ -7,8 +7,8 @@
  * both sockets have no more, or take no more. If one direction cannot go on, its source is not read: back-pressure
  * passes through.
  *
- * Deadlines are the user's: it closes its end, and the relay follows. Only a relay whose user has closed has a time of
- * its own to deliver what is left.
+ * A handshake must end in time. Later deadlines are the user's: it closes its end, and the relay follows; a relay
+ * whose user has closed has a time of its own to deliver what is left.
  *
  * The loop hands relays over through the mailbox of the thread's own event base; nothing comes back but the end of the
  * local socket and a slot that is let go.
@@ -30,7 +30,6 @@
 
 #include "base/clock.h"
 #include "base/file_stamp.h"
-#include "base/log.h"
 #include "base/lru_table.h"
 #include "base/mailbox.h"
 #include "base/token_bucket.h"
@@ -63,7 +62,7 @@ struct relay {
 	SSL_CTX *context; /* NULL once there is a session */
 	SSL *session;
 	struct event *peer_event, *local_event;
-	struct event *linger; /* pending once the user has closed */
+	struct event *timer; /* pending until hands are shaken, and once the user has closed */
 	bool lingers;
 	bool delayed; /* counted as such */
 	bool failed;  /* nothing more goes over TLS */
@@ -78,9 +77,12 @@ struct peer_rate {
 };
 
 struct tls_server {
+	struct tls_server_options options; /* its callbacks */
+	struct timeval handshake_timeout;
+
 	/* loop's thread */
-	char *cert_file, *key_file;
-	struct file_stamp cert_stamp, key_stamp;
+	char *cert_file, *key_file, *ca_file;
+	struct file_stamp cert_stamp, key_stamp, ca_stamp;
 	SSL_CTX *context;
 	pthread_t thread;
 	bool started;
@@ -106,8 +108,8 @@ static void free_relay(struct relay *relay)
 		event_free(relay->peer_event);
 	if (relay->local_event)
 		event_free(relay->local_event);
-	if (relay->linger)
-		event_free(relay->linger);
+	if (relay->timer)
+		event_free(relay->timer);
 	SSL_free(relay->session);
 	SSL_CTX_free(relay->context);
 	close(relay->local);
@@ -253,7 +255,7 @@ static void linger(struct relay *relay, bool sent)
 	static const struct timeval timeout = {.tv_sec = TLS_LINGER_S};
 
 	if (sent || !relay->lingers)
-		(void)event_add(relay->linger, &timeout);
+		(void)event_add(relay->timer, &timeout);
 	relay->lingers = true;
 }
 
@@ -289,6 +291,15 @@ static const char *last_error(void)
 	return text ? text : "the connection ended";
 }
 
+static void count_failure(const struct relay *relay, const char *error)
+{
+	const struct tls_server_options *options = &relay->tls->options;
+
+	atomic_fetch_add_explicit(&relay->tls->failed, 1, memory_order_relaxed);
+	if (options->handshake_failed)
+		options->handshake_failed(options->ctx, relay->slot->network, error);
+}
+
 /* False: it has failed, or the user has given up on it. */
 static bool shake_hands(struct relay *relay)
 {
@@ -298,12 +309,12 @@ static bool shake_hands(struct relay *relay)
 	const enum result result = result_of(relay, SSL_accept(relay->session));
 	if (result == RESULT_DONE) {
 		relay->state = RELAY_OPEN;
+		(void)event_del(relay->timer);
 		return true;
 	}
 	if (result == RESULT_LATER)
 		return true;
-	atomic_fetch_add_explicit(&relay->tls->failed, 1, memory_order_relaxed);
-	log_debug(api, "api-handshake-failed", log_str("peer", relay->slot->network), log_str("error", last_error()));
+	count_failure(relay, last_error());
 	return false;
 }
 
@@ -324,11 +335,15 @@ static void on_event(evutil_socket_t fd, short events, void *ctx)
 		end_relay(relay);
 }
 
-static void on_linger_over(evutil_socket_t fd, short events, void *ctx)
+static void on_timeout(evutil_socket_t fd, short events, void *ctx)
 {
+	struct relay *relay = ctx;
+
 	(void)fd;
 	(void)events;
-	end_relay(ctx);
+	if (relay->state != RELAY_OPEN)
+		count_failure(relay, "it took too long");
+	end_relay(relay);
 }
 
 /* --- handshakes, as the rates allow --- */
@@ -402,9 +417,9 @@ static void begin_relay(struct tls_server *tls, struct relay *relay)
 
 	relay->peer_event = event_new(tls->base, relay->peer, wanted, on_event, relay);
 	relay->local_event = event_new(tls->base, relay->local, wanted, on_event, relay);
-	relay->linger = evtimer_new(tls->base, on_linger_over, relay);
-	if (!relay->peer_event || !relay->local_event || !relay->linger || event_add(relay->peer_event, NULL) < 0 ||
-	    event_add(relay->local_event, NULL) < 0) {
+	relay->timer = evtimer_new(tls->base, on_timeout, relay);
+	if (!relay->peer_event || !relay->local_event || !relay->timer || event_add(relay->peer_event, NULL) < 0 ||
+	    event_add(relay->local_event, NULL) < 0 || event_add(relay->timer, &tls->handshake_timeout) < 0) {
 		free_relay(relay);
 		return;
 	}
@@ -463,6 +478,20 @@ static int no_passphrase(char *text, int size, int writing, void *ctx)
 	return -1;
 }
 
+/* False: the file can't be read. */
+static bool demand_certificates(SSL_CTX *context, const char *ca_file)
+{
+	STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(ca_file);
+
+	if (!names || SSL_CTX_load_verify_locations(context, ca_file, NULL) != 1) {
+		sk_X509_NAME_pop_free(names, X509_NAME_free);
+		return false;
+	}
+	SSL_CTX_set_client_CA_list(context, names);
+	SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+	return true;
+}
+
 static SSL_CTX *load_context(const struct tls_server *tls, struct error *err)
 {
 	cleanup(cleanup_ssl_ctx) SSL_CTX *context = NULL;
@@ -477,11 +506,16 @@ static SSL_CTX *load_context(const struct tls_server *tls, struct error *err)
 	SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
 					  SSL_MODE_RELEASE_BUFFERS);
 	SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+	/* A client that only writes would leave a ticket unread, so that its close discards what is on its way. */
+	SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
+	(void)SSL_CTX_set_num_tickets(context, 0);
 	SSL_CTX_set_default_passwd_cb(context, no_passphrase);
 	if (SSL_CTX_use_certificate_chain_file(context, tls->cert_file) != 1)
 		error_set(err, -EINVAL, "certificate %s: %s", tls->cert_file, last_error());
 	else if (SSL_CTX_use_PrivateKey_file(context, tls->key_file, SSL_FILETYPE_PEM) != 1)
 		error_set(err, -EINVAL, "key %s: %s", tls->key_file, last_error());
+	else if (*tls->ca_file && !demand_certificates(context, tls->ca_file))
+		error_set(err, -EINVAL, "authorities %s: %s", tls->ca_file, last_error());
 	else
 		return take(context);
 	return NULL;
@@ -490,12 +524,15 @@ static SSL_CTX *load_context(const struct tls_server *tls, struct error *err)
 /* False: they are as before. */
 static bool look_at_files(struct tls_server *tls)
 {
-	const struct file_stamp cert = file_stamp_read(tls->cert_file), key = file_stamp_read(tls->key_file);
+	const struct file_stamp cert = file_stamp_read(tls->cert_file), key = file_stamp_read(tls->key_file),
+				ca = file_stamp_read(tls->ca_file);
 
-	if (file_stamp_equal(&cert, &tls->cert_stamp) && file_stamp_equal(&key, &tls->key_stamp))
+	if (file_stamp_equal(&cert, &tls->cert_stamp) && file_stamp_equal(&key, &tls->key_stamp) &&
+	    file_stamp_equal(&ca, &tls->ca_stamp))
 		return false;
 	tls->cert_stamp = cert;
 	tls->key_stamp = key;
+	tls->ca_stamp = ca;
 	return true;
 }
 
@@ -505,32 +542,35 @@ static void renew_context(struct tls_server *tls)
 	struct error err;
 	SSL_CTX *context = load_context(tls, &err);
 
-	if (!context) {
-		log_warning("api-certificate-unread", log_str("error", err.text),
-			    log_str("hint", "connections go on with the older certificate"));
-		return;
+	if (context) {
+		SSL_CTX_free(tls->context);
+		tls->context = context;
 	}
-	SSL_CTX_free(tls->context);
-	tls->context = context;
-	log_notice("api-certificate-changed", log_str("file", tls->cert_file));
+	if (tls->options.certificate_changed)
+		tls->options.certificate_changed(tls->options.ctx, tls->cert_file, context ? NULL : err.text);
 }
 
-struct tls_server *tls_server_new(const char *cert_file, const char *key_file, struct error *err)
+struct tls_server *tls_server_new(const struct tls_server_options *options, struct error *err)
 {
+	const unsigned handshake_ms =
+		options->handshake_timeout_ms ? options->handshake_timeout_ms : TLS_HANDSHAKE_TIMEOUT_MS;
 	cleanup(cleanup_tls_server) struct tls_server *tls = calloc(1, sizeof(*tls));
 
 	if (tls) {
 		TAILQ_INIT(&tls->waiting);
 		TAILQ_INIT(&tls->relays);
 		token_bucket_init(&tls->all, clock_boottime_ns());
-		tls->cert_file = strdup(cert_file);
-		tls->key_file = strdup(key_file);
+		tls->options = *options;
+		tls->handshake_timeout = (struct timeval){handshake_ms / 1000, handshake_ms % 1000 * 1000};
+		tls->cert_file = strdup(options->cert_file);
+		tls->key_file = strdup(options->key_file);
+		tls->ca_file = strdup(options->ca_file ? options->ca_file : "");
 		tls->peers = lru_table_new(TLS_PEERS_MAX, sizeof(struct peer_rate));
 		tls->base = event_base_new();
 		tls->mailbox = tls->base ? mailbox_new(tls->base, on_message, tls) : NULL;
 		tls->tick = tls->base ? evtimer_new(tls->base, on_tick, tls) : NULL;
 	}
-	if (!tls || !tls->cert_file || !tls->key_file || !tls->peers || !tls->mailbox || !tls->tick) {
+	if (!tls || !tls->cert_file || !tls->key_file || !tls->ca_file || !tls->peers || !tls->mailbox || !tls->tick) {
 		error_set(err, -ENOMEM, "out of memory");
 		return NULL;
 	}
@@ -577,6 +617,7 @@ void tls_server_free(struct tls_server *tls)
 	SSL_CTX_free(tls->context);
 	free(tls->cert_file);
 	free(tls->key_file);
+	free(tls->ca_file);
 	free(tls);
 }
 

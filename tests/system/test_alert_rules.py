@@ -5,14 +5,16 @@ import http.client
 import json
 import os
 import socket
+import ssl
 import subprocess
 
 import pytest
 
 from lib import pcapctl
+from lib.daemon import PROGRAM
 from lib.events import Request, new_id
 from lib.history import recorder
-from lib.waiting import until
+from lib.waiting import seconds, until
 
 EVE = {"timestamp": "2026-12-01T10:00:00.000000+0000", "event_type": "alert", "in_iface": "eth0", "src_ip": "198.18.0.1",
        "dest_ip": "198.18.0.2", "src_port": 20000, "dest_port": 9, "proto": "UDP", "flow_id": 77,
@@ -309,6 +311,101 @@ def test_alerts_come_through_sockets(rules_world, tmp_path):
         client.sendto(eve(6), ("127.0.0.1", 5140))
     matches("ids", 4)
     assert rule(world, "ids")["started"] == 4 and rule(world, "syslog")["started"] == 2  # the repeated one is suppressed
+
+
+SYSLOG = """
+[[rule]]
+name = "login"
+input = "syslog"
+match = { app = "sshd", message = "~ ^Failed password", "severity" = ">= notice" }
+interface = ["eth0"]
+duration = 600
+"""
+
+RSYSLOG = """
+global(DefaultNetstreamDriver="ossl" DefaultNetstreamDriverCAFile="{0}/ca.pem" DefaultNetstreamDriverCertFile="{0}/client.pem"
+       DefaultNetstreamDriverKeyFile="{0}/client.key")
+module(load="imuxsock" SysSock.Use="off")
+input(type="imuxsock" Socket="{0}/log")
+action(type="omfwd" target="127.0.0.1" port="6514" protocol="tcp" template="RSYSLOG_SyslogProtocol23Format" TCP_Framing="octet-counted"
+       StreamDriver="ossl" StreamDriverMode="1" StreamDriverAuthMode="x509/name" StreamDriverPermittedPeers="collector")
+"""
+
+
+def make_certificates(folder):
+    """ca, server and client of it, and a stranger that signed itself."""
+    def openssl(*arguments):
+        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True, timeout=60)
+
+    def made(name, subject, *arguments):
+        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", f"/CN={subject}",
+                "-addext", f"subjectAltName=DNS:{subject}", "-keyout", f"{name}.key", "-out", f"{name}.pem", *arguments)
+
+    made("ca", "ca")
+    made("stranger", "client")
+    for name, subject in (("server", "collector"), ("client", "client")):
+        made(name, subject, "-CA", "ca.pem", "-CAkey", "ca.key", "-addext", "basicConstraints=critical,CA:FALSE")
+
+
+def test_syslog_comes_over_tls_from_rsyslog_with_a_certificate(rules_world, tmp_path):
+    """RFC 5425. A client without a certificate of the CA is refused; silent ones hold nothing up."""
+    make_certificates(tmp_path)
+    world = rules_world(SYSLOG, {"input": [{"format": "syslog", "from": "tls", "name": "127.0.0.1:6514", "cert_file": f"{tmp_path}/server.pem",
+                                            "key_file": f"{tmp_path}/server.key", "ca_file": f"{tmp_path}/ca.pem"}]})
+    world.daemon.wait_log("input-ready", input="tls:127.0.0.1:6514")
+
+    def connect():
+        return world.host.call(lambda: socket.create_connection(("127.0.0.1", 6514), timeout=seconds(20)))
+
+    def knock(certificate):
+        context = ssl.create_default_context(cafile=tmp_path / "ca.pem")
+        if certificate:
+            context.load_cert_chain(tmp_path / f"{certificate}.pem", tmp_path / f"{certificate}.key")
+        with connect() as client, pytest.raises(ssl.SSLError), context.wrap_socket(client, server_hostname="collector") as tls:
+            tls.recv(1)
+
+    (tmp_path / "rsyslog.conf").write_text(RSYSLOG.format(tmp_path))
+    since = world.events.mark()
+    with connect(), connect() as half:
+        half.sendall(b"\x16\x03\x01")
+        rsyslog = world.host.popen("rsyslogd", "-n", "-f", tmp_path / "rsyslog.conf", "-i", tmp_path / "rsyslogd.pid")
+        try:
+            until((tmp_path / "log").exists, 20, "rsyslogd to be ready")
+            world.host.run("logger", "-u", tmp_path / "log", "-t", "cron", "Failed password")
+            world.host.run("logger", "-u", tmp_path / "log", "-p", "auth.warning", "-t", "sshd", "Failed password for root")
+            assert begun(world, since, "login")
+        finally:
+            rsyslog.terminate()
+            rsyslog.wait(seconds(20))
+    assert rule(world, "login")["matches"] == 1
+
+    def is_logged(error):
+        return any(line.fields["error"] == error and line.fields["peer"] == "127.0.0.1" for line in world.daemon.log("input-handshake-failed"))
+
+    for certificate, error in (("stranger", "certificate verify failed"), (None, "peer did not return a certificate")):
+        until(lambda certificate=certificate, error=error: knock(certificate) or is_logged(error), what=error, interval=0.1)  # one a second is logged
+
+
+def test_the_keys_of_a_tls_input_are_checked(tmp_path):
+    make_certificates(tmp_path)
+    (tmp_path / "server.key").chmod(0o644)
+    config = tmp_path / "pcapdaemon.toml"
+    config.write_text(f"""
+[[input]]
+from = "tls"
+name = "127.0.0.1:6514"
+key_file = "{tmp_path}/server.key"
+ca_file = "{tmp_path}/none.pem"
+[[input]]
+from = "tcp"
+name = "127.0.0.1:601"
+cert_file = "{tmp_path}/server.pem"
+""")
+    checked = subprocess.run([PROGRAM, "-check", "-config", config], capture_output=True, text=True, timeout=60)
+    for fault in ("2:1: input.cert_file: is missing: from = \"tls\" needs it", "server.key: others may read it (mode 0644)",
+                  "input.ca_file: " + str(tmp_path / "none.pem") + ": No such file", "input.cert_file: has no effect without from = \"tls\""):
+        assert fault in checked.stderr, checked.stderr
+    assert checked.returncode == 2
 
 
 def test_a_client_with_an_endless_line_is_cut_off(rules_world, tmp_path):
