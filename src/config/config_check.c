@@ -242,6 +242,25 @@ static void check_input_tls(struct config_loader *loader, const struct config_in
 	}
 }
 
+/* What we write there ourselves is no alert. */
+static void check_input_channel(struct config_loader *loader, const struct config_input *input,
+				struct config_origin origin)
+{
+	const struct config *config = loader->config;
+	const struct {
+		const char *from, *name, *key;
+	} ours[] = {
+		{"redis-channel", config->redis.channel, "redis.channel"},
+		{"redis-channel", config->redis.events, "redis.events"},
+		{"redis-stream", config->redis.stream, "redis.stream"},
+	};
+
+	for (size_t i = 0; input->from && i < sizeof(ours) / sizeof(*ours); i++)
+		if (strcmp(input->from, ours[i].from) == 0 && strcmp(input->name, ours[i].name) == 0)
+			config_fault(loader, origin, "input.name", "is also %s: rules would see what they cause",
+				     ours[i].key);
+}
+
 static void check_inputs(struct config_loader *loader)
 {
 	const struct config *config = loader->config;
@@ -252,7 +271,9 @@ static void check_inputs(struct config_loader *loader)
 
 		if (!input->name || !*input->name)
 			config_fault(loader, origin, "input.name", "is missing");
-		else if (input->from && strncmp(input->from, "redis-", 6) == 0 && !config->redis.listen)
+		else
+			check_input_channel(loader, input, origin);
+		if (input->from && strncmp(input->from, "redis-", 6) == 0 && !config->redis.listen)
 			config_fault(loader, origin, "input.from", "needs Redis: [redis] listen is false");
 		check_input_tls(loader, input, origin);
 	}
