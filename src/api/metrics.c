@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/metrics_alerts.h"
 #include "api/metrics_outcomes.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -454,6 +455,8 @@ int metrics_write(struct metric_writer *out, const struct metrics_source *source
 		r = write_suppressed(out, source->gate);
 	if (r == 0)
 		r = metrics_write_outcomes(out, &numbers.load.jobs.outcomes);
+	if (r == 0)
+		r = metrics_write_alerts(out, source->alerts);
 	if (r == 0)
 		r = write_redis(out, &numbers.load.redis);
 	if (r == 0)

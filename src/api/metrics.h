@@ -7,6 +7,7 @@
 #include "api/openmetrics.h"
 #include "http/http_server.h"
 
+struct alert_runner;
 struct event_gate;
 struct node_status;
 
@@ -16,6 +17,7 @@ struct node_status;
 struct metrics_source {
 	const struct node_status *status;
 	const struct event_gate *gate;
+	const struct alert_runner *alerts;
 	struct http_server_counts http;
 };
 

@@ -7,6 +7,7 @@
 #include "api/api_internal.h"
 #include "base/buffer.h"
 #include "base/clock.h"
+#include "job/alert_accounts.h"
 #include "job/alert_runner.h"
 
 /* The formats' names, for a refusal. */
@@ -43,24 +44,36 @@ void route_alert(void *ctx, struct http_request *request)
 		return;
 	}
 	api_answer_json(request, 200,
-			json_pack("{sI sI sI sI sI sI sI}", "alerts", (json_int_t)outcome.alerts, "matched",
+			json_pack("{sI sI sI sI sI sI sI sI sI}", "alerts", (json_int_t)outcome.alerts, "matched",
 				  (json_int_t)outcome.matched, "started", (json_int_t)outcome.started, "published",
 				  (json_int_t)outcome.published, "stopped", (json_int_t)outcome.stopped, "suppressed",
-				  (json_int_t)outcome.suppressed, "dry_run", (json_int_t)outcome.dry));
+				  (json_int_t)outcome.suppressed, "repeated", (json_int_t)outcome.repeated, "dropped",
+				  (json_int_t)outcome.dropped, "dry_run", (json_int_t)outcome.dry));
 }
 
 static void add_rule(void *ctx, const struct alert_rule_status *status)
 {
 	char time[CLOCK_TEXT_SIZE];
 
-	json_array_append_new(ctx, json_pack("{ss ss* sI sI sI sI sI sI ss* sb}", "name", status->name, "input",
-					     status->input, "matches", (json_int_t)status->matches, "started",
-					     (json_int_t)status->started, "published", (json_int_t)status->published,
-					     "suppressed", (json_int_t)status->suppressed, "failed",
-					     (json_int_t)status->failed, "running", (json_int_t)status->running,
-					     "last_match",
-					     status->last_match_ns ? clock_format(status->last_match_ns, time) : NULL,
-					     "dry_run", status->dry_run));
+	json_array_append_new(ctx,
+			      json_pack("{ss ss* sI sI sI sI sI sI sI sI sI sf ss* sb}", "name", status->name, "input",
+					status->input, "matches", (json_int_t)status->matches, "started",
+					(json_int_t)status->started, "captures", (json_int_t)status->captures,
+					"refused", (json_int_t)status->refused, "published",
+					(json_int_t)status->published, "suppressed", (json_int_t)status->suppressed,
+					"repeated", (json_int_t)status->repeated, "failed", (json_int_t)status->failed,
+					"running", (json_int_t)status->running, "rate", status->rate, "last_match",
+					status->last_match_ns ? clock_format(status->last_match_ns, time) : NULL,
+					"dry_run", status->dry_run));
+}
+
+static void add_input(void *ctx, const struct alert_account_status *status)
+{
+	json_array_append_new(ctx,
+			      json_pack("{ss ss sI sI sI sI sf}", "name", status->name, "format", status->format,
+					"alerts", (json_int_t)status->alerts, "unreadable",
+					(json_int_t)status->unreadable, "suppressed", (json_int_t)status->suppressed,
+					"own", (json_int_t)status->own, "rate", status->rate));
 }
 
 void route_rules(void *ctx, struct http_request *request)
@@ -69,13 +82,16 @@ void route_rules(void *ctx, struct http_request *request)
 
 	if (!api_check_parameters(request, api_no_parameters))
 		return;
-	json_t *rules = json_array();
+	json_t *rules = json_array(), *inputs = json_array();
 	alert_runner_visit(api->options.alerts, add_rule, rules);
+	alert_accounts_visit(alert_runner_accounts(api->options.alerts), add_input, inputs);
 	const struct alert_counts counts = alert_runner_counts(api->options.alerts);
 	api_answer_json(request, 200,
-			json_pack("{so s{sI sI sI sI sI sI sI}}", "rules", rules, "since_start", "alerts",
-				  (json_int_t)counts.alerts, "unreadable", (json_int_t)counts.unreadable, "matched",
-				  (json_int_t)counts.matched, "started", (json_int_t)counts.started, "published",
-				  (json_int_t)counts.published, "stopped", (json_int_t)counts.stopped, "suppressed",
-				  (json_int_t)counts.suppressed));
+			json_pack("{so so s{sI sI sI sI sI sI sI sI sI sI}}", "rules", rules, "inputs", inputs,
+				  "since_start", "alerts", (json_int_t)counts.alerts, "unreadable",
+				  (json_int_t)counts.unreadable, "dropped", (json_int_t)counts.dropped, "own",
+				  (json_int_t)counts.own, "matched", (json_int_t)counts.matched, "started",
+				  (json_int_t)counts.started, "published", (json_int_t)counts.published, "stopped",
+				  (json_int_t)counts.stopped, "suppressed", (json_int_t)counts.suppressed, "repeated",
+				  (json_int_t)counts.repeated));
 }

@@ -96,6 +96,7 @@ struct config {
 		uint64_t oom_score_adj;
 		uint64_t warm_memory_bytes;
 		uint64_t requests_per_second;
+		uint64_t alerts_per_second;
 		uint64_t retry_ns;
 		uint64_t upload_speed; /* bytes a second */
 		uint64_t upload_window_ns;

@@ -194,6 +194,9 @@ const struct config_row config_rows[] = {
 		 "fresh memory"},
 	{"limits", "requests_per_second", NULL, "COUNT", CONFIG_COUNT, 1, 1000000, .fallback = "1000",
 	 FIELD(limits.requests_per_second), .help = "largest number of requests per second; more are refused"},
+	{"limits", "alerts_per_second", NULL, "COUNT", CONFIG_COUNT, 1, 1000000, .fallback = "5000",
+	 FIELD(limits.alerts_per_second),
+	 .help = "largest number of alerts per second that each input may bring; more are not looked at"},
 	{"limits", "retry", NULL, "TIME", CONFIG_DURATION, 0, YEAR, .fallback = "900", FIELD(limits.retry_ns),
 	 .help = "how long to try a failing or slow destination before giving up, in seconds, attempts under way "
 		 "included; 0: "

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/network_interface.h"
 #include "config/config.h"
+#include "job/alert_accounts.h"
 #include "job/alert_runner.h"
 #include "redis/commands/redis_commands.h"
 #include "trigger/datagram_input.h"
@@ -89,7 +90,7 @@ static int start_publisher(struct alert_setup *setup, struct event_base *loop, c
 /* --- rules --- */
 
 int alert_setup_init(struct alert_setup *setup, struct event_base *loop, const struct config *config, struct jobs *jobs,
-		     struct error *err)
+		     struct event_bus *bus, struct error *err)
 {
 	*setup = (struct alert_setup){.config = config, .lost_rate.burst = 1};
 	setup->runner = alert_runner_new(
@@ -97,6 +98,7 @@ int alert_setup_init(struct alert_setup *setup, struct event_base *loop, const s
 			.loop = loop,
 			.config = config,
 			.jobs = jobs,
+			.bus = bus,
 			.has_interface = has_interface,
 			.publish = publish,
 			.ctx = setup,
@@ -114,7 +116,7 @@ static void on_message(void *ctx, const struct trigger_message *message)
 	struct alert_outcome outcome;
 	struct error ignored;
 
-	alert_runner_take(input->runner, input->config->name, input->format, message->bytes, message->size, &outcome,
+	alert_runner_take(input->runner, input->config, input->format, message->bytes, message->size, &outcome,
 			  &ignored);
 }
 
@@ -241,6 +243,8 @@ void alert_setup_stop(struct alert_setup *setup)
 {
 	for (size_t i = 0; i < setup->input_count; i++)
 		stop_input(&setup->inputs[i]);
+	if (setup->runner)
+		alert_accounts_report(alert_runner_accounts(setup->runner));
 }
 
 void alert_setup_deinit(struct alert_setup *setup)

@@ -13,6 +13,7 @@ struct alert_input;
 struct alert_runner;
 struct config;
 struct event_base;
+struct event_bus;
 struct jobs;
 struct redis_commands;
 struct redis_options;
@@ -28,7 +29,7 @@ struct alert_setup {
 
 /* Reads the rules. `setup` must stay where it is. 0, or -errno with `err`. */
 warn_unused int alert_setup_init(struct alert_setup *setup, struct event_base *loop, const struct config *config,
-				 struct jobs *jobs, struct error *err);
+				 struct jobs *jobs, struct event_bus *bus, struct error *err);
 
 /* Begins to take alerts. `redis`: how to reach the configured Redis; copied. 0, or -errno with `err`. */
 warn_unused int alert_setup_start(struct alert_setup *setup, struct event_base *loop, const struct config *config,

@@ -308,7 +308,7 @@ static int start_capturing(struct daemon *daemon, struct error *err)
 		err);
 	if (!daemon->jobs)
 		return -ENOMEM;
-	r = alert_setup_init(&daemon->alerts, daemon->loop, daemon->config, daemon->jobs, err);
+	r = alert_setup_init(&daemon->alerts, daemon->loop, daemon->config, daemon->jobs, daemon->bus, err);
 	if (r < 0)
 		return r;
 	daemon->status = node_status_new(&(struct node_status_options){

@@ -12,13 +12,17 @@
 #include <strings.h>
 #include <sys/queue.h>
 
+#include "alert/alert_own.h"
 #include "alert/alert_rule_files.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/lru_table.h"
+#include "base/minute_rate.h"
 #include "base/offload.h"
 #include "config/config.h"
 #include "config/config_keyring.h"
+#include "job/alert_accounts.h"
+#include "job/alert_repeats.h"
 #include "job/jobs.h"
 #include "request/request.h"
 #include "request/signature.h"
@@ -29,8 +33,9 @@
 
 /* What a rule did, by its place in the set. */
 struct rule_state {
-	uint64_t matches, started, published, suppressed, failed, last_match_ns;
-	uint64_t hour_ns; /* boot time at which the hour that is counted began */
+	uint64_t matches, started, published, suppressed, repeated, failed, captures, refused, last_match_ns;
+	struct minute_rate rate; /* of matches */
+	uint64_t hour_ns;	 /* boot time at which the hour that is counted began */
 	int64_t in_hour;
 };
 
@@ -65,8 +70,10 @@ struct alert_runner {
 	LIST_HEAD(, run) runs;
 	size_t run_count;
 	struct lru_table *cooldowns;
+	struct alert_repeats *repeats;
+	struct alert_accounts *accounts;
 	struct alert_counts counts;
-	struct log_rate unreadable_rate, failed_rate;
+	struct log_rate failed_rate;
 	uint64_t stamp;
 	struct event *timer;
 	struct offload *files;
@@ -85,19 +92,32 @@ static void free_run(struct run *run)
 	free(run);
 }
 
+/* NULL: the rule is gone. */
+static struct rule_state *find_state(const struct alert_runner *runner, const char *rule)
+{
+	for (size_t i = 0; i < runner->rules.count; i++)
+		if (strcmp(runner->rules.items[i]->name, rule) == 0)
+			return &runner->states[i];
+	return NULL;
+}
+
 static void on_admitted(void *ctx, const char *id, size_t captures)
 {
 	struct run *run = ctx;
+	struct rule_state *state = find_state(run->runner, run->rule);
 
-	(void)captures;
+	if (state)
+		state->captures += captures;
 	snprintf(run->id, sizeof(run->id), "%s", id);
 }
 
 static void on_finished(void *ctx, enum job_outcome outcome)
 {
 	struct run *run = ctx;
+	struct rule_state *state = find_state(run->runner, run->rule);
 
-	(void)outcome;
+	if (state && outcome == JOB_REFUSED)
+		state->refused++;
 	if (run->watch)
 		free_run(run); /* otherwise submit() does */
 }
@@ -262,7 +282,7 @@ static int send_request(const struct alert_runner *runner, json_t *request, stru
 	return runner->options.publish(runner->options.ctx, text, strlen(text), err);
 }
 
-static void publish(struct alert_runner *runner, const struct alert_rule *rule, struct rule_state *state,
+static bool publish(struct alert_runner *runner, const struct alert_rule *rule, struct rule_state *state,
 		    json_t *request, struct alert_outcome *outcome)
 {
 	struct error err;
@@ -270,16 +290,18 @@ static void publish(struct alert_runner *runner, const struct alert_rule *rule, 
 	if (send_request(runner, request, &err) < 0) {
 		state->failed++;
 		log_failure(runner, rule, err.text);
-		return;
+		return false;
 	}
 	state->published++;
 	outcome->published++;
 	log_info("request-published", log_str("request", json_string_value(json_object_get(request, "id"))),
 		 log_str("rule", rule->name), log_str("node", json_string_value(json_object_get(request, "node"))),
 		 log_bool("stop", json_object_get(request, "stop")));
+	return true;
 }
 
-static void start(struct alert_runner *runner, const struct alert_rule *rule, struct rule_state *state, json_t *request,
+/* False: the rule's limits do not allow it, or it could not be published. */
+static bool start(struct alert_runner *runner, const struct alert_rule *rule, struct rule_state *state, json_t *request,
 		  struct alert_outcome *outcome)
 {
 	const uint64_t now_ns = clock_boottime_ns();
@@ -291,18 +313,18 @@ static void start(struct alert_runner *runner, const struct alert_rule *rule, st
 		state->suppressed++;
 		outcome->suppressed++;
 		log_debug(job, "alert-suppressed", log_str("rule", rule->name), log_str("reason", limit));
-		return;
+		return false;
 	}
 	begin_cooldown(runner, rule, key, now_ns);
 	state->in_hour++;
-	if (is_for_others(runner, rule, request)) {
-		publish(runner, rule, state, request, outcome);
-		return;
-	}
+	if (is_for_others(runner, rule, request))
+		return publish(runner, rule, state, request, outcome);
 	state->started++;
 	outcome->started++;
-	if (!submit(runner, rule, request, dedupe))
-		log_failure(runner, rule, "out of memory");
+	if (submit(runner, rule, request, dedupe))
+		return true;
+	log_failure(runner, rule, "out of memory");
+	return false;
 }
 
 static void stop(struct alert_runner *runner, const struct alert_rule *rule, struct rule_state *state, json_t *request,
@@ -311,7 +333,7 @@ static void stop(struct alert_runner *runner, const struct alert_rule *rule, str
 	const struct run *run = find_run(runner, rule->name, json_string_value(json_object_get(request, "dedupe")));
 
 	if (is_for_others(runner, rule, request))
-		publish(runner, rule, state, request, outcome);
+		(void)publish(runner, rule, state, request, outcome);
 	else if (run && *run->id && jobs_stop(runner->options.jobs, run->id) > 0)
 		outcome->stopped++;
 }
@@ -325,9 +347,11 @@ static void run_dry(const struct alert_rule *rule, const json_t *request, struct
 }
 
 /* The first rule that matches is the last one that is asked. */
-static void take_alert(struct alert_runner *runner, const struct alert_context *context, const json_t *alert,
-		       struct alert_outcome *outcome)
+static void ask_rules(struct alert_runner *runner, const struct alert_context *context, const json_t *alert,
+		      struct alert_outcome *outcome)
 {
+	const uint64_t now_ns = clock_boottime_ns();
+
 	for (size_t i = 0; i < runner->rules.count; i++) {
 		const struct alert_rule *rule = runner->rules.items[i];
 		struct rule_state *state = &runner->states[i];
@@ -337,9 +361,11 @@ static void take_alert(struct alert_runner *runner, const struct alert_context *
 
 		if (verdict == ALERT_NO_MATCH)
 			continue;
+		cleanup(cleanup_free) char *key = alert_repeats_key(rule->name, alert, context->format);
 		outcome->matched++;
 		state->matches++;
 		state->last_match_ns = context->arrived_ns;
+		minute_rate_count(&state->rate, now_ns);
 		if (verdict == ALERT_FAILED) {
 			state->failed++;
 			log_failure(runner, rule, why.text);
@@ -347,8 +373,11 @@ static void take_alert(struct alert_runner *runner, const struct alert_context *
 			run_dry(rule, request, outcome);
 		} else if (verdict == ALERT_STOP) {
 			stop(runner, rule, state, request, outcome);
-		} else {
-			start(runner, rule, state, request, outcome);
+		} else if (alert_repeats_has(runner->repeats, key, now_ns)) {
+			state->repeated++;
+			outcome->repeated++;
+		} else if (start(runner, rule, state, request, outcome)) {
+			alert_repeats_add(runner->repeats, key, now_ns);
 		}
 		json_decref(request);
 		return;
@@ -363,6 +392,8 @@ static void add_counts(struct alert_counts *counts, const struct alert_outcome *
 	counts->published += outcome->published;
 	counts->stopped += outcome->stopped;
 	counts->suppressed += outcome->suppressed;
+	counts->repeated += outcome->repeated;
+	counts->dropped += outcome->dropped;
 }
 
 /* "HOST=NODE" of the configuration. Host names have no case. */
@@ -385,36 +416,58 @@ static bool has_interface(void *ctx, const char *name)
 	return runner->options.has_interface(runner->options.ctx, name);
 }
 
-int alert_runner_take(struct alert_runner *runner, const char *input, enum alert_format format, const char *bytes,
-		      size_t size, struct alert_outcome *outcome, struct error *err)
+static void take_alerts(struct alert_runner *runner, struct alert_account *account, const struct alert_context *context,
+			const json_t *alerts, struct alert_outcome *outcome)
+{
+	const char *tag = runner->options.config->syslog.tag;
+	size_t i;
+	json_t *alert;
+
+	json_array_foreach(alerts, i, alert)
+	{
+		if (i > 0 && !alert_account_take(account, clock_boottime_ns())) {
+			outcome->dropped++;
+			continue;
+		}
+		outcome->alerts++;
+		if (alert_is_own(alert, tag)) {
+			alert_account_own(account);
+			runner->counts.own++;
+		} else {
+			ask_rules(runner, context, alert, outcome);
+		}
+	}
+}
+
+int alert_runner_take(struct alert_runner *runner, const struct config_input *input, enum alert_format format,
+		      const char *bytes, size_t size, struct alert_outcome *outcome, struct error *err)
 {
 	const struct alert_context context = {
 		.node = runner->options.config->general.node,
 		.find_node = find_node,
 		.has_interface = has_interface,
 		.ctx = runner,
-		.input = input,
+		.input = input ? input->name : NULL,
 		.format = alert_format_name(format),
 		.arrived_ns = clock_realtime_ns(),
 	};
-	json_t *alerts, *alert;
-	uint64_t suppressed;
-	size_t i;
-	const int r = alert_format_read(format, bytes, size, err, &alerts);
+	struct alert_account *account = alert_accounts_find(runner->accounts, input, format);
+	json_t *alerts;
 
 	*outcome = (struct alert_outcome){0};
+	if (!account)
+		return error_set(err, -ENOMEM, "out of memory");
+	if (!alert_account_take(account, clock_boottime_ns())) {
+		runner->counts.dropped++;
+		return error_set(err, -EDQUOT, "too many alerts (limits.alerts_per_second)");
+	}
+	const int r = alert_format_read(format, bytes, size, err, &alerts);
 	if (r < 0) {
 		runner->counts.unreadable++;
-		if (log_rate_allow(&runner->unreadable_rate, &suppressed))
-			log_warning("alert-unreadable", log_str("input", input), log_str("format", context.format),
-				    log_str("error", err->text), log_uint("suppressed", suppressed));
+		alert_account_unreadable(account, err->text);
 		return r;
 	}
-	json_array_foreach(alerts, i, alert)
-	{
-		outcome->alerts++;
-		take_alert(runner, &context, alert, outcome);
-	}
+	take_alerts(runner, account, &context, alerts, outcome);
 	json_decref(alerts);
 	add_counts(&runner->counts, outcome);
 	return 0;
@@ -519,7 +572,10 @@ static int start_looking(struct alert_runner *runner, struct error *err)
 	runner->files = offload_new(runner->options.loop, "rules", 1, 1);
 	runner->timer = event_new(runner->options.loop, -1, EV_PERSIST, look_at_files, runner);
 	runner->cooldowns = lru_table_new(ALERT_COOLDOWNS_MAX, sizeof(struct cooldown));
-	if (!runner->files || !runner->timer || !runner->cooldowns || event_add(runner->timer, &interval) < 0)
+	runner->repeats = alert_repeats_new();
+	runner->accounts = alert_accounts_new(runner->options.loop, runner->options.bus, runner->options.config);
+	if (!runner->files || !runner->timer || !runner->cooldowns || !runner->repeats || !runner->accounts ||
+	    event_add(runner->timer, &interval) < 0)
 		return error_set(err, -ENOMEM, "out of memory");
 	return 0;
 }
@@ -533,7 +589,7 @@ struct alert_runner *alert_runner_new(const struct alert_runner_options *options
 		return NULL;
 	}
 	runner->options = *options;
-	runner->unreadable_rate.burst = runner->failed_rate.burst = 1;
+	runner->failed_rate.burst = 1;
 	LIST_INIT(&runner->runs);
 	runner->reload = (struct reload){
 		.task = {.run = read_files, .done = on_files_read},
@@ -566,6 +622,8 @@ void alert_runner_free(struct alert_runner *runner)
 	alert_rules_clear(&runner->rules);
 	free(runner->states);
 	lru_table_free(runner->cooldowns);
+	alert_repeats_free(runner->repeats);
+	alert_accounts_free(runner->accounts);
 	free(runner);
 }
 
@@ -573,6 +631,8 @@ void alert_runner_free(struct alert_runner *runner)
 
 void alert_runner_visit(const struct alert_runner *runner, alert_rule_visitor visit, void *ctx)
 {
+	const uint64_t now_ns = clock_boottime_ns();
+
 	for (size_t i = 0; i < runner->rules.count; i++) {
 		const struct alert_rule *rule = runner->rules.items[i];
 		const struct rule_state *state = &runner->states[i];
@@ -583,7 +643,11 @@ void alert_runner_visit(const struct alert_runner *runner, alert_rule_visitor vi
 			.started = state->started,
 			.published = state->published,
 			.suppressed = state->suppressed,
+			.repeated = state->repeated,
 			.failed = state->failed,
+			.captures = state->captures,
+			.refused = state->refused,
+			.rate = minute_rate_per_second(&state->rate, now_ns),
 			.last_match_ns = state->last_match_ns,
 			.running = count_runs(runner, rule->name),
 			.dry_run = rule->dry_run,
@@ -591,6 +655,11 @@ void alert_runner_visit(const struct alert_runner *runner, alert_rule_visitor vi
 
 		visit(ctx, &status);
 	}
+}
+
+struct alert_accounts *alert_runner_accounts(const struct alert_runner *runner)
+{
+	return runner->accounts;
 }
 
 struct alert_counts alert_runner_counts(const struct alert_runner *runner)

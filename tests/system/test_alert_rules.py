@@ -138,6 +138,25 @@ def test_a_resolved_alert_ends_the_capture_and_delivers_it(rules_world):
     world.file(request).assert_numbers(0, 5)
 
 
+def test_an_alert_that_is_sent_again_begins_no_second_capture(rules_world):
+    """Alertmanager's and Grafana's retries, also after the capture; the alert that fires anew is another one."""
+    world = rules_world(FIRING.replace("duration = 600", "duration = 600\nmax_running = 1").replace('dedupe = "{fingerprint}"\n', "")
+                        .replace('stop_on = "resolved"\n', ""))
+    since = world.events.mark()
+    firing = {"status": "firing", "labels": {"alertname": "CheckoutSlow"}, "fingerprint": "f1", "startsAt": "2026-12-01T10:00:00Z"}
+    alert(world, "alertmanager", {"alerts": [firing]}, started=1, repeated=0)
+    request = begun(world, since, "latency")
+    later = {**firing, "startsAt": "2026-12-01T11:00:00Z"}
+    alert(world, "alertmanager", {"alerts": [firing, later]}, started=0, repeated=1, suppressed=1)
+    world.stop(request)
+    request.final()
+    until(lambda: rule(world, "latency")["running"] == 0)
+    alert(world, "alertmanager", {"alerts": [firing, later]}, started=1, repeated=1)  # what was suppressed is not forgotten
+    row = rule(world, "latency")
+    assert (row["matches"], row["captures"], row["repeated"], row["suppressed"], row["refused"]) == (5, 2, 2, 1, 0), row
+    assert 0 < row["rate"] <= 5 / 60
+
+
 def test_files_are_read_again_and_a_faulty_set_keeps_the_old_one(rules_world):
     world = rules_world(IDS)
     world.rules.write_text(IDS + FIRING)
@@ -165,7 +184,27 @@ def test_what_cannot_be_read_is_refused_and_counted(rules_world):
     assert "is not JSON" in world.api.call("POST", "/v1/alerts/eve", body="{").expect(400).error
     assert "the formats are eve zeek" in world.api.call("POST", "/v1/alerts/xml", body="{}").expect(404).error
     world.daemon.wait_log("alert-unreadable", format="eve")
-    assert world.api.get("/v1/rules").json["since_start"]["unreadable"] == 1
+    answer = world.api.get("/v1/rules").json
+    assert answer["since_start"]["unreadable"] == 1
+    assert [(row["name"], row["alerts"], row["unreadable"]) for row in answer["inputs"]] == [("api:eve", 0, 1)]
+
+
+def test_a_flood_of_alerts_is_cut_down_and_summarised(rules_world):
+    world = rules_world(IN_ALL_WAYS, {"limits": {"alerts_per_second": 5, "captures": 3}, "input": [{"format": "json", "from": "redis-channel", "name": "alerts"}]})
+    world.daemon.wait_log("subscribed", channel="alerts")
+    flood = [{"event_type": "alert", "flow_id": number} for number in range(100)]
+    answer = alert(world, "json", flood)
+    assert answer["alerts"] == answer["started"] < 20 and answer["alerts"] + answer["dropped"] == 100, answer
+    world.publish(flood, "alerts")
+    until(lambda: len(world.api.get("/v1/rules").json["inputs"]) == 2 and world.api.get("/v1/rules").json["inputs"][0]["suppressed"] > 80)
+    row = rule(world, "ids")
+    assert row["captures"] == 3 and row["refused"] == row["started"] - 3 > 0, row
+    over = until(lambda: next((answer for answer in [world.api.call("POST", "/v1/alerts/json", body=flood)] if answer.status == 429), None))
+    assert "limits.alerts_per_second" in over.error
+    since, counts = world.events.mark(), {row["name"]: row["suppressed"] for row in world.api.get("/v1/rules").json["inputs"]}
+    world.daemon.close()
+    events = world.events.all(lambda event: event["event"] == "suppressed", since)
+    assert {(event["reason"], event["origin"], event["count"]) for event in events} == {("alerts", name, count) for name, count in counts.items()}, events
 
 
 def test_the_daemon_does_not_start_with_faulty_rules(make_world, tmp_path):
@@ -238,9 +277,31 @@ def test_alerts_come_over_a_redis_channel(rules_world):
     world.daemon.wait_log("subscribed", channel="suricata")
     since = world.events.mark()
     world.publish("not JSON", "suricata")
-    world.daemon.wait_log("alert-unreadable", input="suricata", format="eve")
+    line = world.daemon.wait_log("alert-unreadable", input="redis-channel:suricata", format="eve")
+    assert "line 1, column" in line.fields["error"], line
     world.publish(EVE, "suricata")
     assert begun(world, since, "ids")
+
+
+def test_rules_never_see_what_they_cause(rules_world, make_world):
+    """Requests and events as they go out, and log lines; and an input is no channel of ours."""
+    world = rules_world('[[rule]]\nname = "all"\nmatch = { node = "~ .", id = "~ ." }\ninterface = ["eth0"]\nduration = 600\n',
+                        {"input": [{"format": "json", "from": "redis-channel", "name": "others"}]})
+    world.daemon.wait_log("subscribed", channel="others")
+    since = world.events.mark()
+    request = world.request(interface=["eth0"], duration=600)
+    world.publish(request.fields, "others")
+    world.publish(request.wait("accepted"), "others")
+    world.publish({"stop": True, "node": "x", "dedupe": "f", "id": "s"}, "others")
+    world.publish({"node": "x", "id": "other"}, "others")
+    assert begun(world, since, "all")
+    answer = world.api.get("/v1/rules").json
+    assert (answer["rules"][0]["matches"], answer["inputs"][0]["own"], answer["since_start"]["own"]) == (1, 3, 3), answer
+    for channel, key in (("capture", "redis.channel"), ("capture:events", "redis.events")):
+        faulty = make_world({"input": [{"from": "redis-channel", "name": channel}]}, start=False)
+        faulty.daemon.launch()
+        faulty.daemon.wait_text(f"input.name: is also {key}: rules would see what they cause")
+        assert faulty.daemon.wait_exit() == 2
 
 
 def test_alerts_come_from_a_redis_list_and_a_stream(rules_world):

@@ -76,11 +76,12 @@ static void add_number(struct table *table, const json_t *rule, const char *key)
 static int print_rules(const struct terminal *terminal, const json_t *rules)
 {
 	static const struct table_column columns[] = {
-		{"RULE", false},     {"INPUT", false},	   {"MATCHES", true}, {"CAPTURES", true},    {"RUNNING", true},
-		{"PUBLISHED", true}, {"SUPPRESSED", true}, {"FAILED", true},  {"LAST MATCH", false},
+		{"RULE", false},   {"INPUT", false},	{"MATCHES", true},     {"CAPTURES", true},
+		{"RUNNING", true}, {"PUBLISHED", true}, {"REFUSED", true},     {"SUPPRESSED", true},
+		{"FAILED", true},  {"RATE", true},	{"LAST MATCH", false},
 	};
 	cleanup(cleanup_table) struct table *table = table_new(columns, sizeof(columns) / sizeof(*columns));
-	char time[FORMAT_SIZE];
+	char time[FORMAT_SIZE], rate[FORMAT_SIZE];
 	size_t i;
 	json_t *rule;
 
@@ -91,11 +92,14 @@ static int print_rules(const struct terminal *terminal, const json_t *rules)
 		table_cell(table, json_text(rule, "name"));
 		table_cell(table, json_text(rule, "input"));
 		add_number(table, rule, "matches");
-		add_number(table, rule, "started");
+		add_number(table, rule, "captures");
 		add_number(table, rule, "running");
 		add_number(table, rule, "published");
-		add_number(table, rule, "suppressed");
+		add_number(table, rule, "refused");
+		table_cell(table, format_count(json_number(rule, "suppressed") + json_number(rule, "repeated"), time));
 		add_number(table, rule, "failed");
+		snprintf(rate, sizeof(rate), "%.3g/s", json_number_value(json_object_get(rule, "rate")));
+		table_cell(table, rate);
 		table_cell(table, format_time(json_text(rule, "last_match"), time));
 	}
 	return table_print(table, terminal);

@@ -21,7 +21,8 @@ bool event_is_empty(const json_t *event);   /* done, without a packet */
  * request with the same id.
  */
 bool event_is_folded(const json_t *event);
-bool event_is_suppressed(const json_t *event); /* stands for events that a flood would have caused */
+bool event_is_suppressed(const json_t *event);	    /* stands for events that a flood would have caused */
+bool event_is_flood_of_alerts(const json_t *event); /* of these: for alerts, which are no answers to requests */
 bool event_is_duplicate(const json_t *event);
 
 /*
