@@ -14,6 +14,7 @@
 #define API_TYPE_PCAP "application/vnd.tcpdump.pcap" /* registered with IANA; pcapng is not */
 #define API_TYPE_PCAPNG "application/x-pcapng"
 
+struct alert_signatures;
 struct event;
 struct history_response;
 struct live_response;
@@ -22,6 +23,7 @@ struct submission;
 
 struct api {
 	struct api_options options;
+	struct alert_signatures *signatures; /* that were used; NULL: alerts have none */
 	struct http_server *server;
 	LIST_HEAD(, history_response) histories;
 	LIST_HEAD(, live_response) lives;

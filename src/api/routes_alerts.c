@@ -4,9 +4,11 @@
 #include <string.h>
 
 #include "alert/alert_format.h"
+#include "api/alert_signature.h"
 #include "api/api_internal.h"
 #include "base/buffer.h"
 #include "base/clock.h"
+#include "config/config.h"
 #include "job/alert_accounts.h"
 #include "job/alert_runner.h"
 
@@ -21,18 +23,69 @@ static void answer_unknown_format(struct http_request *request, const char *name
 	http_answer_error(request, 404, "there is no format \"%.32s\"; the formats are%s", name, buffer_text(&names));
 }
 
+static const char *find_header(const void *ctx, const char *name)
+{
+	return http_request_header(ctx, name);
+}
+
+/* Whether the request may go on. If it has a signature, `signature` tells which. */
+static bool verify(const struct api *api, struct http_request *request, const char *key,
+		   struct alert_signature *signature)
+{
+	const struct config *config = api->options.config;
+	const struct alert_signature_rules rules = {
+		.keys = config->api.alert_keys,
+		.max_age_ns = config->api.alert_signature_age_ns,
+		.untimed = config->api.alert_untimed,
+	};
+	struct alert_signature_message message = {.header = find_header, .ctx = request, .key = key};
+	struct error err;
+
+	*signature = (struct alert_signature){0};
+	if (!http_request_must_verify(request))
+		return true;
+	message.body = http_request_body(request, &message.size);
+	const int r = alert_signature_verify(&rules, &message, clock_realtime_ns(), signature, &err);
+	if (r == 0)
+		http_request_verified(request, signature->key);
+	else
+		http_answer_unverified(request, err.text);
+	return r == 0;
+}
+
+static void answer_outcome(struct http_request *request, const struct alert_outcome *outcome, bool duplicate)
+{
+	json_t *answer =
+		json_pack("{sI sI sI sI sI sI sI sI sI}", "alerts", (json_int_t)outcome->alerts, "matched",
+			  (json_int_t)outcome->matched, "started", (json_int_t)outcome->started, "published",
+			  (json_int_t)outcome->published, "stopped", (json_int_t)outcome->stopped, "suppressed",
+			  (json_int_t)outcome->suppressed, "repeated", (json_int_t)outcome->repeated, "dropped",
+			  (json_int_t)outcome->dropped, "dry_run", (json_int_t)outcome->dry);
+
+	if (answer && duplicate)
+		(void)json_object_set_new(answer, "duplicate", json_true());
+	api_answer_json(request, 200, answer);
+}
+
 /* The answer says what the rules made of the message. An alert that none wants is no error: sources send all. */
 void route_alert(void *ctx, struct http_request *request)
 {
+	static const char *const known[] = {"key", NULL};
 	const struct api *api = ctx;
-	const char *name = http_request_segment(request, 0);
+	const char *name = http_request_segment(request, 0), *key;
 	const enum alert_format format = alert_format_find(name);
-	struct alert_outcome outcome;
+	struct alert_signature signature;
+	struct alert_outcome outcome = {0};
 	struct error err;
 	size_t size;
 
-	if (!api_check_parameters(request, api_no_parameters))
+	if (!api_check_parameters(request, known) || !api_parameter(request, "key", &key) ||
+	    !verify(api, request, key, &signature))
 		return;
+	if (*signature.mac && alert_signatures_has(api->signatures, &signature, clock_boottime_ns())) {
+		answer_outcome(request, &outcome, true);
+		return;
+	}
 	if (format == ALERT_FORMATS) {
 		answer_unknown_format(request, name);
 		return;
@@ -43,12 +96,9 @@ void route_alert(void *ctx, struct http_request *request)
 		http_answer_error(request, error_http_status(r), "%s", err.text);
 		return;
 	}
-	api_answer_json(request, 200,
-			json_pack("{sI sI sI sI sI sI sI sI sI}", "alerts", (json_int_t)outcome.alerts, "matched",
-				  (json_int_t)outcome.matched, "started", (json_int_t)outcome.started, "published",
-				  (json_int_t)outcome.published, "stopped", (json_int_t)outcome.stopped, "suppressed",
-				  (json_int_t)outcome.suppressed, "repeated", (json_int_t)outcome.repeated, "dropped",
-				  (json_int_t)outcome.dropped, "dry_run", (json_int_t)outcome.dry));
+	if (*signature.mac)
+		alert_signatures_add(api->signatures, &signature, clock_boottime_ns());
+	answer_outcome(request, &outcome, false);
 }
 
 static void add_rule(void *ctx, const struct alert_rule_status *status)

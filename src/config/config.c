@@ -236,6 +236,7 @@ void config_free(struct config *config)
 	}
 	config_keyring_free(config->requests.keyring);
 	config_keyring_free(config->api.alert_tokens);
+	config_keyring_free(config->api.alert_keys);
 	config_keyring_free(config->rules.keyring);
 	free(config->unread);
 	clear_keys(NULL, config);

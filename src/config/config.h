@@ -146,7 +146,11 @@ struct config {
 		char *socket, *group, *listen; /* "": none */
 		char *token, *token_file, *cert_file, *key_file, *alert_tokens_file;
 		struct config_keyring *alert_tokens; /* NULL: none */
-		bool configured;		     /* the socket was given: failing to open it is an error */
+		char *alert_keys_file;
+		struct config_keyring *alert_keys; /* one of them signs an alert; NULL: none */
+		uint64_t alert_signature_age_ns;
+		bool alert_untimed; /* its signature need not have a time */
+		bool configured;    /* the socket was given: failing to open it is an error */
 		struct config_requests requests;
 	} api;
 	struct config_requests requests;

@@ -185,6 +185,8 @@ static void read_keyrings(struct config_loader *loader)
 		     &config->requests.keyring);
 	read_keyring(loader, config_row_find("api", "alert_tokens_file"), config->api.alert_tokens_file, "alert_tokens",
 		     &config->api.alert_tokens);
+	read_keyring(loader, config_row_find("api", "alert_keys_file"), config->api.alert_keys_file, "alert_keys",
+		     &config->api.alert_keys);
 	read_keyring(loader, config_row_find("rules", "sign_key"), config->rules.sign_key, "sign_key",
 		     &config->rules.keyring);
 }

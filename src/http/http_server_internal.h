@@ -101,7 +101,8 @@ struct http_request {
 	struct http_connection *connection; /* NULL: gone */
 	char *raw_target;
 	char *peer;
-	bool is_guest; /* came with a guest's token */
+	bool is_guest;	    /* came with a guest's token, or signature */
+	bool is_unverified; /* a guest's signature that nothing has looked at */
 	struct http_target target;
 	const struct http_route *route;
 	struct buffer body;

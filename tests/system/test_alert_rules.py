@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Alerts of other programs become captures by rules: webhooks on the control API, the rules' files and limits."""
 
+import hashlib
+import hmac
 import http.client
 import json
 import os
 import socket
 import ssl
 import subprocess
+import time
 
 import pytest
 
@@ -518,6 +521,54 @@ def test_an_alert_token_opens_alerts_and_nothing_else(rules_world, tmp_path):
     tokens.write_text("ids:fedcba9876543210\n")
     until(lambda: ask("fedcba9876543210", "POST", "/v1/alerts/kv", alert_of, "text/plain") == 200)
     assert ask("0123456789abcdef", "POST", "/v1/alerts/kv", alert_of, "text/plain") == 401
+
+
+def test_a_signature_opens_alerts_and_nothing_else(rules_world, tmp_path):
+    """As Grafana and PagerDuty sign; a copy is answered as the first one was, and does nothing."""
+    files = {"keys": "grafana:0123456789abcdef\npagerduty:fedcba9876543210\n", "token": "f" * 16}
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o600)
+    world = rules_world(IN_ALL_WAYS, {"api": {"listen": "127.0.0.1:7227", "token_file": f"{tmp_path}/token", "alert_keys_file": f"{tmp_path}/keys",
+                                              "alert_untimed": True}})
+    connection = http.client.HTTPConnection("127.0.0.1", 7227, timeout=seconds(30))
+
+    def ask(headers, path="/v1/alerts/json", body='{"event_type":"alert","flow_id":1}', method="POST"):
+        if not connection.sock:
+            world.host.call(connection.connect)
+        connection.request(method, path, body, headers)
+        answer = connection.getresponse()
+        return answer.status, json.loads(answer.read()), answer.getheader("Connection")
+
+    def signed(key, body='{"event_type":"alert","flow_id":1}', at=None):
+        text = body if at is None else f"{int(at)}:{body}"
+        return hmac.new(key.encode(), text.encode(), hashlib.sha256).hexdigest()
+
+    def grafana(at, key="0123456789abcdef"):
+        return {"X-Grafana-Alerting-Signature": signed(key, at=at), "X-Grafana-Alerting-Timestamp": str(int(at))}
+
+    now = time.time()
+    status, answer, _ = ask(grafana(now))
+    assert status == 200 and answer["started"] == 1 and "duplicate" not in answer, answer
+    status, answer, _ = ask(grafana(now))
+    assert status == 200 and answer["duplicate"] and answer["matched"] == 0, answer
+    status, answer, end = ask(grafana(now - 301))
+    assert status == 401 and "api.alert_signature_age" in answer["error"] and end == "close", answer
+    assert ask({"X-PagerDuty-Signature": f"v1={signed('fedcba9876543210')}"})[0] == 200
+    assert ask({"X-PagerDuty-Signature": f"v1={signed('fedcba9876543210')}"}, "/v1/alerts/json?key=grafana")[0] == 401
+    assert ask(grafana(now + 1, "wrong secret"))[0] == 401
+    assert ask({"Authorization": "Bearer wrong", **grafana(now + 2)})[0] == 401
+    assert ask(grafana(now + 2), "/v1/captures")[0] == 403
+    assert ask(grafana(now + 2), "/v1/alerts/none")[0] == 404
+    assert ask(grafana(now + 2, "wrong secret"), "/v1/alerts/none")[0] == 401, "what does not fit learns nothing"
+    assert ask(grafana(now + 2), body="x" * (256 * 1024 + 1))[0] == 413
+    assert ask({"Authorization": f"Bearer {'f' * 16}"}, body="[" + " " * (256 * 1024) + "]")[0] == 200
+    assert rule(world, "ids")["matches"] == 2
+    line = world.daemon.wait_log("api-refused", peer="tcp:127.0.0.1")
+    assert "0123456789abcdef" not in world.daemon.text() and "api.alert_signature_age" in line.fields["reason"]
+    (tmp_path / "keys").write_text("grafana:aaaaaaaaaaaaaaaa\n")
+    until(lambda: ask(grafana(time.time(), "aaaaaaaaaaaaaaaa"))[0] == 200)
+    connection.close()
 
 
 PUBLISHED = """
