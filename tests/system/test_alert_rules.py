@@ -95,9 +95,15 @@ def test_an_ids_alert_becomes_the_packets_from_before_it(rules_world):
     assert (row["matches"], row["started"], row["suppressed"], row["failed"]) == (1, 1, 0, 0) and row["last_match"]
 
 
-def test_the_same_flow_has_one_capture_at_a_time(rules_world):
-    world = rules_world(IDS.replace("duration = 1", "duration = 600"))
+def test_the_same_flow_has_one_capture_at_a_time(rules_world, tmp_path):
+    """A rule's request needs no signature; what it asks for is checked like any other, and its refusal names the rule."""
+    (tmp_path / "keys").write_text("rules:0123456789abcdef\n")
+    (tmp_path / "keys").chmod(0o600)
+    world = rules_world(IDS.replace("duration = 1", 'duration = 600\npackets = "{packets:int|5}"'), {"requests": {"keys_file": f"{tmp_path}/keys"}})
     since = world.events.mark()
+    alert(world, "eve", {**EVE, "flow_id": 79, "packets": 10**9}, started=1)
+    refused = world.events.wait(lambda event: event["event"] == "rejected", since=since)
+    assert (refused["rule"], refused["field"]) == ("ids", "packets") and rule(world, "ids")["refused"] == 1, refused
     alert(world, "eve", EVE, started=1)
     request = begun(world, since, "ids")
     alert(world, "eve", EVE, started=0, suppressed=1)
