@@ -31,6 +31,14 @@ static int too_many(struct error *err)
 	return error_set(err, -EINVAL, "has more than %d pairs", ALERT_PAIRS_MAX);
 }
 
+/* Adds the place of a fault, counted from 0. `err`: NULL: nothing wants to know. */
+static int with_place(int r, const char *text, const char *at, struct error *err)
+{
+	if (r == -EINVAL && err)
+		error_prefix(err, "at byte %td", at - text);
+	return r;
+}
+
 /* --- pairs --- */
 
 /* A value in double quotes, in which a backslash stands before any character that is to be itself. `*text`: after the
@@ -80,10 +88,15 @@ static int read_pair(const char **text, json_t *pairs, struct error *err)
 
 int alert_text_read_pairs(const char *text, json_t *alert, struct error *err)
 {
+	const char *at = text + strspn(text, BLANKS);
 	int r = 0;
 
-	for (text += strspn(text, BLANKS); r == 0 && *text; text += strspn(text, BLANKS))
-		r = is_full(alert) ? too_many(err) : read_pair(&text, alert, err);
+	for (; r == 0 && *at; at += strspn(at, BLANKS)) {
+		const char *pair = at;
+
+		r = is_full(alert) ? too_many(err) : read_pair(&at, alert, err);
+		r = with_place(r, text, pair, err);
+	}
 	if (r == 0 && !json_object_size(alert))
 		r = error_set(err, -EINVAL, "has no key=value");
 	return r;
@@ -242,19 +255,20 @@ static int read_message(const char *text, json_t *alert)
 int alert_text_read_syslog(const char *text, json_t *alert, struct error *err)
 {
 	static const char bom[] = "\xef\xbb\xbf";
-	int r = read_priority(&text, alert, err);
+	const char *at = text;
+	int r = read_priority(&at, alert, err);
 
-	if (r == 0 && strncmp(text, "1 ", 2) == 0) {
-		text += 2;
-		r = read_new_header(&text, alert, err);
+	if (r == 0 && strncmp(at, "1 ", 2) == 0) {
+		at += 2;
+		r = read_new_header(&at, alert, err);
 	} else if (r == 0) {
-		r = read_old_header(&text, alert);
+		r = read_old_header(&at, alert);
 	}
 	if (r < 0)
-		return r;
-	if (strncmp(text, bom, strlen(bom)) == 0)
-		text += strlen(bom);
-	return read_message(text, alert);
+		return with_place(r, text, at, err);
+	if (strncmp(at, bom, strlen(bom)) == 0)
+		at += strlen(bom);
+	return read_message(at, alert);
 }
 
 /* --- traps --- */
@@ -319,18 +333,18 @@ int alert_text_read_trap(const char *text, json_t *alert, struct error *err)
 {
 	json_t *variables = json_object();
 	size_t size;
-	const char *line = read_line(&text, &size);
+	const char *at = text, *line = read_line(&at, &size);
 	int r = variables && json_object_set_new(alert, "variables", variables) == 0 ? 0 : -ENOMEM;
 
 	if (r == 0)
 		r = set_text(alert, "host", line, size);
-	line = read_line(&text, &size);
+	line = read_line(&at, &size);
 	if (r == 0)
 		r = set_address(alert, line, size);
-	while (r == 0 && *text) {
-		line = read_line(&text, &size);
+	while (r == 0 && *at) {
+		line = read_line(&at, &size);
 		if (size)
-			r = add_variable(alert, variables, line, size, err);
+			r = with_place(add_variable(alert, variables, line, size, err), text, line, err);
 	}
 	if (r == 0 && !json_object_get(alert, "oid"))
 		r = error_set(err, -EINVAL, "has no variable " OID_TRAP " (snmpTrapOID)");

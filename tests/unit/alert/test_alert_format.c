@@ -51,10 +51,10 @@ static void test_pairs(void **state)
 	(void)state;
 	check("kv", "a=1 b=\"two words\" c= d=\"a \\\"b\\\" \\\\\"\n",
 	      "[{\"a\":\"1\",\"b\":\"two words\",\"c\":\"\",\"d\":\"a \\\"b\\\" \\\\\"}]");
-	check("kv", "a=1 b", "\"b\" is no key=value");
-	check("kv", "a=\"1", "the value of a has no closing quote");
+	check("kv", "a=1 b", "at byte 4: \"b\" is no key=value");
+	check("kv", "a=\"1", "at byte 0: the value of a has no closing quote");
 	check("kv", "  \n", "has no key=value");
-	check("kv", "=1", "\"=1\" is no key=value");
+	check("kv", "=1", "at byte 0: \"=1\" is no key=value");
 }
 
 static void test_syslog_of_rfc_5424(void **state)
@@ -68,9 +68,9 @@ static void test_syslog_of_rfc_5424(void **state)
 	check("syslog", "<34>1 - - - - - - \xef\xbb\xbf{\"a\":[1]}",
 	      "[{\"data\":{},\"facility\":4,\"json\":{\"a\":[1]},\"message\":\"{\\\"a\\\":[1]}\",\"severity\":"
 	      "\"critical\"}]");
-	check("syslog", "<34>1 - - - - - [x", "structured data has no ]");
-	check("syslog", "<34>1 - - - - - [", "structured data has a bad id");
-	check("syslog", "<34>1 - - - - - [x a=\"]", "the value of a has no closing quote");
+	check("syslog", "<34>1 - - - - - [x", "at byte 18: structured data has no ]");
+	check("syslog", "<34>1 - - - - - [", "at byte 17: structured data has a bad id");
+	check("syslog", "<34>1 - - - - - [x a=\"]", "at byte 23: the value of a has no closing quote");
 }
 
 static void test_syslog_as_daemons_write_it(void **state)
@@ -83,9 +83,9 @@ static void test_syslog_as_daemons_write_it(void **state)
 	check("syslog", "<13>app: hello there",
 	      "[{\"app\":\"app\",\"facility\":1,\"message\":\"hello there\",\"severity\":\"notice\"}]");
 	check("syslog", "<13>hello there", "[{\"facility\":1,\"message\":\"hello there\",\"severity\":\"notice\"}]");
-	check("syslog", "<192>x", "does not begin with a priority such as <34>");
-	check("syslog", "hello", "does not begin with a priority such as <34>");
-	check("syslog", "<>x", "does not begin with a priority such as <34>");
+	check("syslog", "<192>x", "at byte 0: does not begin with a priority such as <34>");
+	check("syslog", "hello", "at byte 0: does not begin with a priority such as <34>");
+	check("syslog", "<>x", "at byte 0: does not begin with a priority such as <34>");
 }
 
 static void test_traps(void **state)
@@ -97,7 +97,7 @@ static void test_traps(void **state)
 	      "[{\"address\":\"10.0.0.1\",\"host\":\"router1\",\"oid\":\"1.3.6.1.6.3.1.1.5.3\",\"variables\":"
 	      "{\"1.3.6.1.2.1.1.3.0\":\"0:0:00:10.00\",\"1.3.6.1.2.1.2.2.1.2.7\":\"eth 7\"}}]");
 	check("trap", "router1\n\n", "has no variable 1.3.6.1.6.3.1.1.4.1.0 (snmpTrapOID)");
-	check("trap", "router1\nUDP: [10.0.0.1]\n1.3.6\n", "\"1.3.6\n\" is no variable of a trap");
+	check("trap", "router1\nUDP: [10.0.0.1]\n1.3.6\n", "at byte 24: \"1.3.6\n\" is no variable of a trap");
 }
 
 static void test_text_must_be_utf8(void **state)
@@ -120,7 +120,7 @@ static void test_messages_have_limits(void **state)
 	(void)state;
 	for (int i = 0; i <= ALERT_PAIRS_MAX; i++)
 		assert_int_equal(buffer_printf(&text, "k%d=1 ", i), 0);
-	check("kv", buffer_text(&text), "has more than 256 pairs");
+	check("kv", buffer_text(&text), "at byte 1682: has more than 256 pairs");
 	buffer_clear(&text);
 	for (int i = 0; i <= ALERT_DEPTH_MAX; i++)
 		assert_int_equal(buffer_append_string(&text, "["), 0);
