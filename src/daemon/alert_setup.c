@@ -116,6 +116,10 @@ static void on_message(void *ctx, const struct trigger_message *message)
 	struct alert_outcome outcome;
 	struct error ignored;
 
+	if (message->refusal) {
+		alert_runner_refuse(input->runner, input->config, input->format, message->refusal);
+		return;
+	}
 	alert_runner_take(input->runner, input->config, input->format, message->bytes, message->size, &outcome,
 			  &ignored);
 }

@@ -473,6 +473,17 @@ int alert_runner_take(struct alert_runner *runner, const struct config_input *in
 	return 0;
 }
 
+void alert_runner_refuse(struct alert_runner *runner, const struct config_input *input, enum alert_format format,
+			 const char *why)
+{
+	struct alert_account *account = alert_accounts_find(runner->accounts, input, format);
+
+	if (!account || !alert_account_take(account, clock_boottime_ns()))
+		return;
+	runner->counts.unreadable++;
+	alert_account_unreadable(account, why);
+}
+
 /* --- the files --- */
 
 static void log_faults(const char *faults)

@@ -60,6 +60,10 @@ struct alert_outcome {
 int alert_runner_take(struct alert_runner *runner, const struct config_input *input, enum alert_format format,
 		      const char *bytes, size_t size, struct alert_outcome *outcome, struct error *err);
 
+/* The same for a message that its trigger could not take whole: it counts as one that cannot be read. */
+void alert_runner_refuse(struct alert_runner *runner, const struct config_input *input, enum alert_format format,
+			 const char *why);
+
 /* A rule, and what it did since it was read. */
 struct alert_rule_status {
 	const char *name, *input;

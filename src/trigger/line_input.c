@@ -106,10 +106,20 @@ static enum line_frame_kind take_messages(struct client *client, bool last)
 	return kind;
 }
 
+/* Nothing that a client sends after this could be told apart. */
+static void refuse(struct client *client, const char *why)
+{
+	const struct line_input *input = client->input;
+	const struct trigger_message message = {.origin = input->origin, .bytes = "", .refusal = why};
+
+	warn(client->input, why);
+	input->handler.message(input->handler.ctx, &message);
+}
+
 static void end_client(struct client *client)
 {
 	if (take_messages(client, true) == LINE_FRAME_CUT_OFF)
-		warn(client->input, "its last message is cut off");
+		refuse(client, "its last message is cut off");
 	drop(client);
 }
 
@@ -126,7 +136,7 @@ static void on_readable(evutil_socket_t fd, short what, void *ctx)
 		end_client(client);
 	} else if (buffer_append(&client->text, chunk, (size_t)size) < 0 ||
 		   take_messages(client, false) == LINE_FRAME_TOO_LONG) {
-		warn(client->input, "a message is too long");
+		refuse(client, "a message is too long");
 		drop(client);
 	}
 }

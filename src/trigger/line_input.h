@@ -2,7 +2,7 @@
 /*
  * Trigger: lines, each a message, from clients of a TCP, TLS or unix stream socket (Suricata's EVE, syslog). A client
  * may write a message's length before it instead of ending it with a newline (line_frame.h). A client with a longer
- * message than LINE_BYTES_MAX is dropped. Loop thread.
+ * message than LINE_BYTES_MAX is dropped, after a message with a `refusal`. Loop thread.
  */
 #pragma once
 

@@ -479,14 +479,19 @@ cert_file = "{tmp_path}/server.pem"
 
 
 def test_a_client_with_an_endless_line_is_cut_off(rules_world, tmp_path):
-    world = rules_world(IN_ALL_WAYS, {"input": [{"format": "eve", "from": "unix-stream", "name": f"{tmp_path}/stream"}]})
-    world.daemon.wait_log("input-ready")
+    world = rules_world(IN_ALL_WAYS, {"input": [{"format": "eve", "from": "unix-stream", "name": f"{tmp_path}/stream"},
+                                                {"format": "eve", "from": "unix-dgram", "name": f"{tmp_path}/dgram"}]})
+    world.daemon.wait_log("input-ready", input=f"unix:{tmp_path}/dgram")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+        client.sendto(b'{"event_type":"alert"}' + b" " * 262144, f"{tmp_path}/dgram")
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(f"{tmp_path}/stream")
         with pytest.raises(OSError):
             for _ in range(1000):
                 client.sendall(b"x" * 65536)
     world.daemon.wait_log("input-client-dropped", error="a message is too long")
+    until(lambda: [(row["unreadable"], row["alerts"]) for row in world.api.get("/v1/rules").json["inputs"]] == [(1, 0), (1, 0)])
     world.assert_works()
 
 
@@ -678,5 +683,5 @@ def test_a_file_is_followed_across_rotation(rules_world, tmp_path):
     matches(7)
     path.write_text(eve(8) + "\n" + "x" * 1100000 + "\n" + eve(9) + "\n")
     matches(9)
-    world.daemon.wait_log("input-read-failed", error="a line is too long")
-    assert world.api.get("/v1/rules").json["since_start"]["unreadable"] == 0
+    world.daemon.wait_log("alert-unreadable", input=f"file:{path}", error="a line is too long")
+    assert [row["unreadable"] for row in world.api.get("/v1/rules").json["inputs"]] == [1, 0]

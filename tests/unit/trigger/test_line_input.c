@@ -24,6 +24,7 @@ struct fixture {
 	struct sockaddr_in address;
 	unsigned messages;
 	char last[64];
+	char refusal[64];
 	char warning[64]; /* the error of the last one */
 };
 
@@ -43,6 +44,10 @@ static void on_message(void *ctx, const struct trigger_message *message)
 {
 	struct fixture *fixture = ctx;
 
+	if (message->refusal) {
+		snprintf(fixture->refusal, sizeof(fixture->refusal), "%s", message->refusal);
+		return;
+	}
 	fixture->messages++;
 	snprintf(fixture->last, sizeof(fixture->last), "%.*s", (int)message->size, (const char *)message->bytes);
 }
@@ -112,6 +117,7 @@ static void test_the_end_of_a_client_ends_a_line_and_cuts_off_a_counted_message(
 	while (!*fixture->warning)
 		event_base_loop(fixture->loop, EVLOOP_ONCE);
 	assert_string_equal(fixture->warning, "its last message is cut off");
+	assert_string_equal(fixture->refusal, "its last message is cut off");
 	assert_int_equal(fixture->messages, 3);
 	assert_string_equal(fixture->last, "whole");
 	close(client);
