@@ -4,7 +4,7 @@
  *
  *     eve zeek falco wazuh pagerduty opsgenie elastic json    one JSON object, or an array of them
  *     alertmanager grafana    each of `alerts`, with what the message says of all of them
- *     kv                      key=value pairs, values in double quotes if they have blanks
+ *     kv                      key=value pairs, values in double or single quotes if they have blanks
  *     syslog                  RFC 5424, or RFC 3164 as daemons write it
  *     trap                    what snmptrapd hands to a traphandle
  */

@@ -33,18 +33,18 @@ static int too_many(struct error *err)
 
 /* --- pairs --- */
 
-/* A value in double quotes, in which a backslash stands before any character that is to be itself. `*text`: after the
- * first quote; is moved past the last. False: it has no end. */
-static bool read_quoted(const char **text, struct buffer *value, int *r)
+/* A value in quotes: in double ones a backslash stands before any character that is to be itself, in single ones all
+ * are, as in a shell. `*text`: after the first quote; is moved past the last. False: it has no end. */
+static bool read_quoted(const char **text, char quote, struct buffer *value, int *r)
 {
 	const char *at = *text;
 
-	while (*r == 0 && *at && *at != '"') {
-		at += *at == '\\' && at[1];
+	while (*r == 0 && *at && *at != quote) {
+		at += *at == '\\' && quote == '"' && at[1];
 		*r = buffer_append(value, at++, 1);
 	}
-	*text = at + (*at == '"');
-	return *at == '"';
+	*text = at + (*at == quote);
+	return *at == quote;
 }
 
 /* One pair at `*text`, which is moved past it. */
@@ -61,9 +61,10 @@ static int read_pair(const char **text, json_t *pairs, struct error *err)
 	memcpy(key, at, key_size);
 	key[key_size] = '\0';
 	at += key_size + 1;
-	if (*at == '"') {
-		at++;
-		if (!read_quoted(&at, &value, &r) && r == 0)
+	if (*at == '"' || *at == '\'') {
+		const char quote = *at++;
+
+		if (!read_quoted(&at, quote, &value, &r) && r == 0)
 			r = error_set(err, -EINVAL, "the value of %s has no closing quote", key);
 	} else {
 		const size_t size = strcspn(at, BLANKS);

@@ -32,6 +32,17 @@ static void test_json_is_one_alert_or_several(void **state)
 	check("zeek", "{\"a\":1", "is not JSON: '}' expected near end of file at line 1, column 6");
 }
 
+static void test_an_active_response_gets_the_alert_with_its_command(void **state)
+{
+	(void)state;
+	check("wazuh",
+	      "{\"version\":1,\"command\":\"delete\",\"parameters\":{\"alert\":{\"id\":\"1\"},\"program\":\"p\"}}",
+	      "[{\"command\":\"delete\",\"id\":\"1\"}]");
+	check("wazuh", "{\"parameters\":{\"alert\":{\"id\":\"1\"}}}", "[{\"id\":\"1\"}]");
+	check("wazuh", "{\"parameters\":{\"alert\":1}}", "[{\"parameters\":{\"alert\":1}}]");
+	check("json", "{\"parameters\":{\"alert\":{}}}", "[{\"parameters\":{\"alert\":{}}}]");
+}
+
 static void test_each_alert_of_a_group_is_one(void **state)
 {
 	(void)state;
@@ -52,7 +63,9 @@ static void test_pairs(void **state)
 	check("kv", "a=1 b=\"two words\" c= d=\"a \\\"b\\\" \\\\\"\n",
 	      "[{\"a\":\"1\",\"b\":\"two words\",\"c\":\"\",\"d\":\"a \\\"b\\\" \\\\\"}]");
 	check("kv", "a=1 b", "\"b\" is no key=value");
+	check("kv", "a='it is \\\"' b='' c='\n'", "[{\"a\":\"it is \\\\\\\"\",\"b\":\"\",\"c\":\"\\n\"}]");
 	check("kv", "a=\"1", "the value of a has no closing quote");
+	check("kv", "a='1\"", "the value of a has no closing quote");
 	check("kv", "  \n", "has no key=value");
 	check("kv", "=1", "\"=1\" is no key=value");
 }
@@ -142,6 +155,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_json_is_one_alert_or_several),
+		cmocka_unit_test(test_an_active_response_gets_the_alert_with_its_command),
 		cmocka_unit_test(test_each_alert_of_a_group_is_one),
 		cmocka_unit_test(test_pairs),
 		cmocka_unit_test(test_syslog_of_rfc_5424),
