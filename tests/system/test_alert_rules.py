@@ -197,14 +197,70 @@ def test_pcapctl_hands_over_a_trap_and_lists_rules(rules_world):
     world = rules_world(LINK_DOWN)
     since = world.events.mark()
     socket = ("--socket", world.api.path)
-    result = pcapctl.run("alert", "--input", "trap", *socket, input=TRAP)
+    result = pcapctl.run("alert", "--format", "trap", *socket, input=TRAP)
     assert result.status == 0 and "1 of 1 alerts matched a rule; captures begun: 1" in result.stderr, result
     assert begun(world, since, "linkdown")
     rows = pcapctl.run("rules", "list", *socket)
     assert rows.status == 0 and rows.rows()[0][:5] == ["linkdown", "trap", "1", "1", "1"], rows
-    assert pcapctl.run("alert", "--input", "trap", "--json", *socket, input=TRAP).json["started"] == 1
-    broken = pcapctl.run("alert", "--input", "trap", *socket, input="router1\n")
+    assert pcapctl.run("alert", "--format", "trap", "--json", *socket, input=TRAP).json["started"] == 1
+    broken = pcapctl.run("alert", "--format", "trap", *socket, input="router1\n")
     assert broken.status == 1 and "has no variable 1.3.6.1.6.3.1.1.4.1.0 (snmpTrapOID)" in broken.stderr
+
+
+SCRIPTS = """
+[[rule]]
+name = "nagios"
+input = "kv"
+match = { SERVICESTATE = "CRITICAL" }
+bpf = "host {HOSTADDRESS:ip}"
+interface = ["eth0"]
+duration = 600
+
+[[rule]]
+name = "zabbix"
+input = "kv"
+match = { status = "PROBLEM" }
+bpf = "host {address:ip}"
+interface = ["eth0"]
+duration = 600
+dedupe = "{event}"
+comment = "{name}"
+
+[[rule]]
+name = "wazuh"
+input = "wazuh"
+match = { "rule.level" = ">=10" }
+bpf = "host {data.srcip:ip}"
+interface = ["eth0"]
+duration = 600
+"""
+
+
+def test_pcapctl_is_a_command_for_alerts_of_other_programs(rules_world, tmp_path):
+    """Each passes its alert as that program does: environment, arguments, a file's name, an open standard input."""
+    world = rules_world(SCRIPTS)
+    socket = ("--socket", world.api.path)
+
+    def take(name, *words, **how):
+        since = world.events.mark()
+        result = pcapctl.run("alert", *socket, "--format", *words, **how)
+        assert result.status == 0 and "captures begun: 1" in result.stderr, result
+        return begun(world, since, name)
+
+    take("nagios", "kv", "--environment", "NAGIOS_", env={"NAGIOS_SERVICESTATE": "CRITICAL", "NAGIOS_HOSTADDRESS": "192.0.2.7",
+                                                          "NAGIOS_SERVICEOUTPUT": 'PING CRITICAL - "100%" lost', "NAGIOS_LONGHOSTOUTPUT": ""})
+    request = take("zabbix", "kv", "status=PROBLEM", "address=192.0.2.8", "event=17", 'name=Disk "C:\\" = full')
+    world.stop(request)
+    assert request.done()["rule"] == "zabbix"
+    text = json.dumps({"rule": {"level": 10}, "data": {"srcip": "192.0.2.9"}})
+    file = tmp_path / "custom-pcapdaemon-1796126380-77.alert"
+    file.write_text(text)
+    take("wazuh", "wazuh", file)
+    response = pcapctl.Pcapctl("alert", *socket, "--format", "wazuh", stdin=subprocess.PIPE)
+    response.process.stdin.write(b'{"version":1,"command":"add","parameters":{"alert":%s}}\n' % text.encode())
+    response.process.stdin.flush()
+    until(lambda: not response.is_running(), 10, "the active response to end")
+    assert response.process.returncode == 0 and rule(world, "wazuh")["started"] == 2
 
 
 def test_pcapctl_tries_rules_without_a_daemon(tmp_path):
@@ -212,11 +268,11 @@ def test_pcapctl_tries_rules_without_a_daemon(tmp_path):
     path.write_text(FIRING + IDS)
     checked = pcapctl.run("rules", "check", path)
     assert checked.status == 0 and "the rules are valid (2)" in checked.stderr
-    tested = pcapctl.run("rules", "test", path, "--input", "eve", "--node", "edge1", input=json.dumps(EVE))
+    tested = pcapctl.run("rules", "test", path, "--format", "eve", "--node", "edge1", input=json.dumps(EVE))
     assert tested.status == 0, tested
     assert tested.stdout.startswith("latency does not match: it is for the input alertmanager\nids matches\n{\n")
     assert '"node": "edge1"' in tested.stdout and "port 20000 and port 9" in tested.stdout
-    other = pcapctl.run("rules", "test", path, "--input", "eve", "--json", input=json.dumps({**EVE, "alert": {"severity": 3}}))
+    other = pcapctl.run("rules", "test", path, "--format", "eve", "--json", input=json.dumps({**EVE, "alert": {"severity": 3}}))
     assert other.status == 4 and [row["matches"] for row in other.json[0]] == [False, False]
     assert other.json[0][1]["why"] == "alert.severity is \"3\""
 

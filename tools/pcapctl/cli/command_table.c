@@ -118,8 +118,11 @@ const struct option_row option_rows[OPTION_COUNT] = {
 	[OPTION_KEY_FILE] = {"key-file", '\0', "FILE",
 			     .help = "fleet: sign the request with the first key of this file (a line NAME:SECRET)",
 			     .completion = COMPLETION_FILE},
-	[OPTION_INPUT] = {"input", '\0', "FORMAT", .help = "the alert's format (default json)",
-			  .choices = alert_formats, .completion = COMPLETION_CHOICE},
+	[OPTION_INPUT] = {"input", '\0', "NAME", .help = "test: as if the alert came through the input of this name"},
+	[OPTION_ENVIRONMENT] =
+		{"environment", '\0', "PREFIX",
+		 .help = "with --format kv: also take the environment's variables that begin with PREFIX, "
+			 "without it, as in NAGIOS_"},
 	[OPTION_EXPECT] =
 		{"expect", '\0', "FILE",
 		 .help = "fleet: the nodes that should answer, a name a line (default: those that presence knows)",
@@ -183,8 +186,8 @@ static const enum option_id get_options[] = {OPTION_WRITE, OPTION_NODE, OPTION_N
 static const enum option_id nodes_options[] = {OPTION_FORGET, OPTION_NONE};
 static const enum option_id names_options[] = {OPTION_NODE, OPTION_NONE};
 static const enum option_id watch_options[] = {OPTION_ID, OPTION_NONE};
-static const enum option_id alert_options[] = {OPTION_INPUT, OPTION_NONE};
-static const enum option_id rules_options[] = {OPTION_INPUT, OPTION_NODE, OPTION_NONE};
+static const enum option_id alert_options[] = {OPTION_FORMAT, OPTION_ENVIRONMENT, OPTION_NONE};
+static const enum option_id rules_options[] = {OPTION_FORMAT, OPTION_INPUT, OPTION_NODE, OPTION_NONE};
 static const enum option_id check_options[] = {OPTION_REQUEST, OPTION_NONE};
 
 static const struct option_override history_overrides[] = {
@@ -211,7 +214,13 @@ static const struct option_override get_overrides[] = {
 	{.option = OPTION_NONE},
 };
 
+static const struct option_override alert_overrides[] = {
+	{.option = OPTION_FORMAT, .help = "the alert's format (default json)", .choices = alert_formats},
+	{.option = OPTION_NONE},
+};
+
 static const struct option_override rules_overrides[] = {
+	{.option = OPTION_FORMAT, .help = "test: the alert's format (default json)", .choices = alert_formats},
 	{.option = OPTION_NODE, .help = "test: as this node would apply them (default: this host)"},
 	{.option = OPTION_NONE},
 };
@@ -271,10 +280,12 @@ const struct command_row command_rows[COMMAND_COUNT] = {
 	 .local = local_names, .fleet = fleet_names, .arguments_min = 1, .arguments_max = 1,
 	 .completion = COMPLETION_CHOICE, .choices = name_kinds, .options = names_options,
 	 .option_overrides = names_overrides},
-	{"alert", "hand an alert to the daemon, whose rules decide", "[FILE]",
+	{"alert", "hand an alert to the daemon, whose rules decide", "[FILE | KEY=VALUE...]",
 	 "Reads the alert from the file or from standard input.\n"
-	 "For programs that run a command for an alert, such as snmptrapd.\n",
-	 .local = local_alert, .arguments_max = 1, .completion = COMPLETION_FILE, .options = alert_options},
+	 "With --format kv it may be the arguments, or the environment's variables.\n"
+	 "For programs that run a command for an alert, such as snmptrapd, Nagios, Zabbix and Wazuh.\n",
+	 .local = local_alert, .arguments_max = ANY_NUMBER, .completion = COMPLETION_FILE, .options = alert_options,
+	 .option_overrides = alert_overrides},
 	{"rules", "list, validate or try out alert rules", "list | check FILE... | test FILE...",
 	 "list: the daemon's rules and what they did.\n"
 	 "check: reports the same errors as the daemon, but needs none.\n"
@@ -328,6 +339,7 @@ struct option_row option_row_of(const struct command_row *command, enum option_i
 		if (override->option == option) {
 			row.help = override->help;
 			row.argument = override->argument ? override->argument : row.argument;
+			row.choices = override->choices ? override->choices : row.choices;
 		}
 	return row;
 }

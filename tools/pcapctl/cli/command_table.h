@@ -69,6 +69,7 @@ enum option_id {
 	OPTION_FORGET,
 	OPTION_REQUEST,
 	OPTION_INPUT,
+	OPTION_ENVIRONMENT,
 	OPTION_COUNT
 };
 
@@ -102,7 +103,8 @@ struct option_row {
 struct option_override {
 	enum option_id option; /* OPTION_NONE ends a list */
 	const char *help;
-	const char *argument; /* NULL: the option's own */
+	const char *argument;	    /* NULL: the option's own */
+	const char *const *choices; /* NULL: the option's own */
 };
 
 struct command_row {

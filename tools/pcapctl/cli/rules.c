@@ -11,6 +11,7 @@
 #include "alert/alert_rule_files.h"
 #include "base/clock.h"
 #include "base/printable.h"
+#include "pcapctl/cli/alert_input.h"
 #include "pcapctl/cli/command_line.h"
 #include "pcapctl/cli/commands.h"
 #include "pcapctl/cli/input_file.h"
@@ -119,6 +120,7 @@ static enum exit_status test_alerts(const struct command_context *context, const
 	const struct alert_context alert_context = {
 		.node = node ? node : host,
 		.has_interface = has_every_interface,
+		.input = command_line_value(context->line, OPTION_INPUT),
 		.format = alert_format_name(format),
 		.arrived_ns = clock_realtime_ns(),
 	};
@@ -138,11 +140,14 @@ enum exit_status rules_test(const struct command_context *context)
 	cleanup(alert_rules_clear) struct alert_rules rules = {0};
 	cleanup(buffer_deinit) struct buffer message = BUFFER_INIT(ALERT_MESSAGE_MAX);
 	cleanup(cleanup_json) json_t *alerts = NULL;
-	const char *name = command_line_value(context->line, OPTION_INPUT);
-	const enum alert_format format = name ? alert_format_find(name) : ALERT_FORMAT_JSON;
+	enum alert_format format;
 	struct error err;
 	char shown[sizeof(err.text)];
 
+	if (alert_input_format(context->line, &format, &err) < 0) {
+		terminal_error("%s", err.text);
+		return STATUS_USAGE;
+	}
 	if (!read_rules(context, &rules))
 		return STATUS_USAGE;
 	if (input_file_read("-", &message, &err) < 0 ||

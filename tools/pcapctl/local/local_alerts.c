@@ -3,13 +3,14 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "alert/alert_format.h"
 #include "base/buffer.h"
 #include "base/printable.h"
+#include "pcapctl/cli/alert_input.h"
 #include "pcapctl/cli/command_line.h"
 #include "pcapctl/cli/commands.h"
-#include "pcapctl/cli/input_file.h"
 #include "pcapctl/cli/request_build.h"
 #include "pcapctl/local/local_client.h"
 #include "pcapctl/output/format.h"
@@ -47,13 +48,18 @@ enum exit_status local_alert(const struct command_context *context)
 {
 	cleanup(buffer_deinit) struct buffer message = BUFFER_INIT(ALERT_MESSAGE_MAX);
 	cleanup(cleanup_json) json_t *answer = NULL;
-	const char *format = command_line_value(context->line, OPTION_INPUT);
+	enum alert_format format;
 	char path[64];
 	struct error err;
+	int r = alert_input_format(context->line, &format, &err);
 
-	if (input_file_read(context->line->word_count ? context->line->words[0] : "-", &message, &err) < 0)
-		return print_failure(&err);
-	snprintf(path, sizeof(path), "/v1/alerts/%s", format ? format : alert_format_name(ALERT_FORMAT_JSON));
+	if (r == 0)
+		r = alert_input_read(context->line, format, (const char *const *)environ, &message, &err);
+	if (r < 0) {
+		terminal_error("%s", err.text);
+		return r == -EINVAL ? STATUS_USAGE : STATUS_FAILED;
+	}
+	snprintf(path, sizeof(path), "/v1/alerts/%s", alert_format_name(format));
 	const struct local_call_request request = {.method = "POST", .path = path, .text = buffer_text(&message)};
 	if (call_api(context, &request, &answer, &err) < 0)
 		return print_failure(&err);
