@@ -26,6 +26,7 @@ static const char *const names[ALERT_FORMATS] = {
 	[ALERT_FORMAT_SYSLOG] = "syslog",
 	[ALERT_FORMAT_KV] = "kv",
 	[ALERT_FORMAT_JSON] = "json",
+	[ALERT_FORMAT_REQUEST] = "request",
 };
 
 const char *alert_format_name(enum alert_format format)
@@ -173,6 +174,8 @@ static bool is_text(enum alert_format format)
 
 int alert_format_read(enum alert_format format, const char *bytes, size_t size, struct error *err, json_t **result)
 {
+	if (format == ALERT_FORMAT_REQUEST)
+		return error_set(err, -EINVAL, "is a request, which needs no rule");
 	if (size > ALERT_MESSAGE_MAX)
 		return error_set(err, -EINVAL, "is longer than %d bytes", ALERT_MESSAGE_MAX);
 	json_t *alerts = json_array();

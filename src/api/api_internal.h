@@ -14,6 +14,7 @@
 #define API_TYPE_PCAP "application/vnd.tcpdump.pcap" /* registered with IANA; pcapng is not */
 #define API_TYPE_PCAPNG "application/x-pcapng"
 
+struct config_requests;
 struct event;
 struct history_response;
 struct live_response;
@@ -48,6 +49,8 @@ void route_health(void *api, struct http_request *request);
 /* Event bus subscriber; ctx: the api. */
 void api_on_event(void *api, const struct event *event, const char *json);
 
+/* Submits the body as a request and answers: once its captures are armed, or with `wait` once they are final. */
+void api_submit(struct api *api, struct http_request *request, const struct config_requests *allowed, bool wait);
 void submissions_cancel(struct api *api);
 void histories_stop(struct api *api);
 void lives_cancel(struct api *api);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* POST /v1/alerts/FORMAT: webhooks of alert sources. GET /v1/rules: the alert rules and what they did. */
+/* POST /v1/alerts/FORMAT: webhooks of alert sources, and requests of our own. GET /v1/rules: the alert rules and what
+ * they did. */
 #include <errno.h>
 #include <string.h>
 
@@ -7,6 +8,7 @@
 #include "api/api_internal.h"
 #include "base/buffer.h"
 #include "base/clock.h"
+#include "config/config.h"
 #include "job/alert_runner.h"
 
 /* The formats' names, for a refusal. */
@@ -20,10 +22,22 @@ static void answer_unknown_format(struct http_request *request, const char *name
 	http_answer_error(request, 404, "there is no format \"%.32s\"; the formats are%s", name, buffer_text(&names));
 }
 
+/* The body is a request of our own, admitted like those over Redis. An alert token alone stands for alerts only. */
+static void submit_request(struct api *api, struct http_request *request)
+{
+	const struct config_requests *allowed = &api->options.config->requests;
+
+	if (http_request_is_guest(request) && !allowed->keyring)
+		http_answer_error(request, 403,
+				  "an alert token opens requests only if they must be signed (requests.keys_file)");
+	else
+		api_submit(api, request, allowed, false);
+}
+
 /* The answer says what the rules made of the message. An alert that none wants is no error: sources send all. */
 void route_alert(void *ctx, struct http_request *request)
 {
-	const struct api *api = ctx;
+	struct api *api = ctx;
 	const char *name = http_request_segment(request, 0);
 	const enum alert_format format = alert_format_find(name);
 	struct alert_outcome outcome;
@@ -34,6 +48,10 @@ void route_alert(void *ctx, struct http_request *request)
 		return;
 	if (format == ALERT_FORMATS) {
 		answer_unknown_format(request, name);
+		return;
+	}
+	if (format == ALERT_FORMAT_REQUEST) {
+		submit_request(api, request);
 		return;
 	}
 	const char *body = http_request_body(request, &size);

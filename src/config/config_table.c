@@ -34,7 +34,7 @@ static const char *const schemes[] = {"https", "http", NULL};
 static const char *const methods[] = {"PUT", "POST", NULL};
 static const char *const alert_formats[] = {"eve",    "zeek",	   "alertmanager", "grafana", "falco",
 					    "wazuh",  "pagerduty", "opsgenie",	   "elastic", "trap",
-					    "syslog", "kv",	   "json",	   NULL};
+					    "syslog", "kv",	   "json",	   "request", NULL};
 static const char *const input_kinds[] = {"redis-channel", "redis-list", "redis-stream", "unix-dgram", "udp",
 					  "unix-stream",   "tcp",	 "file",	 NULL};
 static const char *const headers_only[] = {"headers", NULL};
@@ -392,7 +392,7 @@ const struct config_row config_rows[] = {
 	 .help = "file with the key (NAME:SECRET) that signs what rules publish for other nodes; the first one counts"},
 
 	{"input", "format", NULL, "FORMAT", CONFIG_CHOICE, .choices = alert_formats, .fallback = "json",
-	 INPUT_FIELD(format), .help = "how its alerts are written"},
+	 INPUT_FIELD(format), .help = "how its alerts are written; request: they are requests, and need no rule"},
 	{"input", "from", NULL, "KIND", CONFIG_CHOICE, .choices = input_kinds, .fallback = "redis-channel",
 	 INPUT_FIELD(from), .help = "what they come through"},
 	{"input", "name", NULL, "NAME", CONFIG_STRING, .fallback = "", INPUT_FIELD(name), .required = true,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* An input is a trigger whose messages go to the alert rules instead of to the jobs. */
+/* An input is a trigger whose messages go to the alert rules; requests go to the jobs, as those of other triggers. */
 #include "daemon/alert_setup.h"
 
 #include <errno.h>
@@ -11,6 +11,7 @@
 #include "base/network_interface.h"
 #include "config/config.h"
 #include "job/alert_runner.h"
+#include "job/jobs.h"
 #include "redis/commands/redis_commands.h"
 #include "trigger/datagram_input.h"
 #include "trigger/file_input.h"
@@ -19,7 +20,7 @@
 #include "trigger/redis_queue.h"
 
 struct alert_input {
-	struct alert_runner *runner;
+	const struct alert_setup *setup;
 	const struct config_input *config;
 	enum alert_format format;
 	/* One of these; the others are NULL. */
@@ -91,7 +92,7 @@ static int start_publisher(struct alert_setup *setup, struct event_base *loop, c
 int alert_setup_init(struct alert_setup *setup, struct event_base *loop, const struct config *config, struct jobs *jobs,
 		     struct error *err)
 {
-	*setup = (struct alert_setup){.config = config, .lost_rate.burst = 1};
+	*setup = (struct alert_setup){.config = config, .jobs = jobs, .lost_rate.burst = 1};
 	setup->runner = alert_runner_new(
 		&(struct alert_runner_options){
 			.loop = loop,
@@ -107,15 +108,31 @@ int alert_setup_init(struct alert_setup *setup, struct event_base *loop, const s
 
 /* --- inputs --- */
 
-/* What is wrong with a message is counted and logged by the runner. */
+static void submit(const struct alert_setup *setup, const struct trigger_message *message)
+{
+	const struct job_message request = {
+		.origin = message->origin,
+		.bytes = message->bytes,
+		.size = message->size,
+		.allowed = &setup->config->requests,
+	};
+
+	(void)jobs_submit(setup->jobs, &request, NULL);
+}
+
+/* What is wrong with a message is counted and logged by the runner, or reported by the jobs. */
 static void on_message(void *ctx, const struct trigger_message *message)
 {
 	const struct alert_input *input = ctx;
 	struct alert_outcome outcome;
 	struct error ignored;
 
-	alert_runner_take(input->runner, input->config->name, input->format, message->bytes, message->size, &outcome,
-			  &ignored);
+	if (input->format == ALERT_FORMAT_REQUEST) {
+		submit(input->setup, message);
+		return;
+	}
+	alert_runner_take(input->setup->runner, input->config->name, input->format, message->bytes, message->size,
+			  &outcome, &ignored);
 }
 
 static bool start_channel(struct alert_input *input, struct event_base *loop, const struct redis_options *redis,
@@ -212,7 +229,7 @@ int alert_setup_start(struct alert_setup *setup, struct event_base *loop, const 
 	for (size_t i = 0; r == 0 && i < config->input_count; i++) {
 		struct alert_input *input = &setup->inputs[setup->input_count++];
 
-		input->runner = setup->runner;
+		input->setup = setup;
 		input->config = &config->inputs[i];
 		input->format = alert_format_find(input->config->format);
 		r = start_input(input, loop, redis, err);

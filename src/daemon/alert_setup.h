@@ -22,6 +22,7 @@ struct alert_setup {
 	struct alert_input *inputs;
 	size_t input_count;
 	const struct config *config;
+	struct jobs *jobs;
 	struct redis_commands *publisher; /* for the requests of rules; NULL: no Redis, or not started */
 	struct log_rate lost_rate;
 };

@@ -306,6 +306,11 @@ const char *http_request_peer(const struct http_request *request)
 	return request->peer;
 }
 
+bool http_request_is_guest(const struct http_request *request)
+{
+	return request->is_guest;
+}
+
 const char *http_request_segment(const struct http_request *request, size_t n)
 {
 	return http_target_wildcard(&request->target, request->route->pattern, n);

@@ -115,6 +115,7 @@ warn_unused int http_server_adopt(struct http_server *server, int fd);
 /* --- requests; strings live as long as the request --- */
 
 const char *http_request_peer(const struct http_request *request); /* "unix:1000(alice)", "tcp:127.0.0.1" */
+bool http_request_is_guest(const struct http_request *request);	   /* came with a guest's token */
 /* What the `n`th "*" of the pattern stands for (from 0), decoded. */
 const char *http_request_segment(const struct http_request *request, size_t n);
 const void *http_request_body(const struct http_request *request, size_t *size); /* never NULL */

@@ -429,19 +429,6 @@ struct job_watch *jobs_submit(struct jobs *jobs, const struct job_message *messa
 	return job_watch_release(watch);
 }
 
-struct job_watch *jobs_request(struct jobs *jobs, const char *origin, const void *bytes, size_t size,
-			       const struct job_observer *observer)
-{
-	const struct job_message message = {
-		.origin = origin,
-		.bytes = bytes,
-		.size = size,
-		.allowed = &jobs->options.config->api.requests,
-	};
-
-	return jobs_submit(jobs, &message, observer);
-}
-
 struct job_watch *jobs_request_live(struct jobs *jobs, const struct job_message *message,
 				    const struct job_observer *observer)
 {

@@ -12,6 +12,7 @@ import pytest
 from lib import pcapctl
 from lib.events import Request, new_id
 from lib.history import recorder
+from lib.signing import MONITORING, secret_file, sign
 from lib.waiting import until
 
 EVE = {"timestamp": "2026-12-01T10:00:00.000000+0000", "event_type": "alert", "in_iface": "eth0", "src_ip": "198.18.0.1",
@@ -261,6 +262,10 @@ def test_pcapctl_is_a_command_for_alerts_of_other_programs(rules_world, tmp_path
     response.process.stdin.flush()
     until(lambda: not response.is_running(), 10, "the active response to end")
     assert response.process.returncode == 0 and rule(world, "wazuh")["started"] == 2
+    asked = world.fields(duration=600)
+    result = pcapctl.run("alert", *socket, "--format", "request", input=json.dumps(asked))
+    assert result.status == 0 and f"request {asked['id']}: captures begun: 1" in result.stderr, result
+    assert pcapctl.run("alert", *socket, "--format", "request", input="{}").status == 1
 
 
 def test_pcapctl_tries_rules_without_a_daemon(tmp_path):
@@ -367,6 +372,68 @@ def test_alerts_come_through_sockets(rules_world, tmp_path):
     assert rule(world, "ids")["started"] == 4 and rule(world, "syslog")["started"] == 2  # the repeated one is suppressed
 
 
+def test_requests_come_through_every_input_without_a_rule(make_world, tmp_path):
+    """Admitted like those over Redis: signed if there are keys, within [requests]."""
+    ways = {"redis-channel": "requests", "redis-list": "list", "redis-stream": "stream", "unix-dgram": f"{tmp_path}/dgram",
+            "unix-stream": f"{tmp_path}/stream", "udp": "127.0.0.1:5140", "tcp": "127.0.0.1:5141", "file": f"{tmp_path}/file"}
+    tokens = secret_file(tmp_path / "tokens", "source:0123456789abcdef\n")
+    world = make_world({"input": [{"format": "request", "from": way, "name": name} for way, name in ways.items()],
+                        "api": {"listen": "127.0.0.1:7227", "token_file": secret_file(tmp_path / "token", "f" * 16), "alert_tokens_file": tokens},
+                        "requests": {"interfaces": ["eth0"], "keys_file": secret_file(tmp_path / "keys", f"monitoring:{MONITORING}\n")}})
+    world.daemon.wait_log("subscribed", channel="requests")
+    for way in ("unix:" + ways["unix-dgram"], "unix:" + ways["unix-stream"], "udp:" + ways["udp"], "tcp:" + ways["tcp"], "stream:stream",
+                "file:" + ways["file"]):
+        world.daemon.wait_log("input-ready", input=way)
+
+    def stream(family, address):
+        with world.host.call(lambda: socket.socket(family)) as client:
+            client.connect(address)
+            yield lambda text: client.sendall(text.encode() + b"\n")
+
+    def datagram(family, address):
+        with world.host.call(lambda: socket.socket(family, socket.SOCK_DGRAM)) as client:
+            yield lambda text: client.sendto(text.encode(), address)
+
+    def redis(call):
+        with world.redis.client() as client:
+            yield lambda text: call(client, text)
+
+    def file():
+        with open(ways["file"], "a", encoding="utf-8", buffering=1) as lines:
+            yield lambda text: lines.write(text + "\n")
+
+    def webhook():
+        def post(text):
+            connection = http.client.HTTPConnection("127.0.0.1", 7227, timeout=30)
+            world.host.call(connection.connect)
+            connection.request("POST", "/v1/alerts/request", text, {"Authorization": "Bearer 0123456789abcdef"})
+            connection.getresponse().read()
+            connection.close()
+        yield post
+
+    senders = {"redis-channel": redis(lambda client, text: client.publish("requests", text)),
+               "redis-list": redis(lambda client, text: client.rpush("list", text)),
+               "redis-stream": redis(lambda client, text: client.xadd("stream", {"alert": text})),
+               "unix-dgram": datagram(socket.AF_UNIX, ways["unix-dgram"]), "udp": datagram(socket.AF_INET, ("127.0.0.1", 5140)),
+               "unix-stream": stream(socket.AF_UNIX, ways["unix-stream"]), "tcp": stream(socket.AF_INET, ("127.0.0.1", 5141)),
+               "file": file(), "webhook": webhook()}
+    since = world.events.mark()
+    for way, sender in senders.items():
+        for send in sender:
+            for name, fields in (("ours", {}), ("wide", {"interface": ["lo"]})):
+                send(json.dumps(sign(world.fields(id=f"{way}-{name}", duration=600, **fields))))
+            send(json.dumps(world.fields(id=f"{way}-unsigned", duration=600)))
+
+    def answer(request_id):
+        return world.events.wait(lambda event: event.get("id") == request_id, since=since)
+
+    for way in senders:
+        accepted, wide, unsigned = answer(f"{way}-ours"), answer(f"{way}-wide"), answer(f"{way}-unsigned")
+        assert (accepted["event"], accepted["key"]) == ("accepted", "monitoring") and "rule" not in accepted, accepted
+        assert (wide["event"], wide["field"]) == ("rejected", "interface"), wide
+        assert (unsigned["event"], unsigned["field"]) == ("rejected", "sig"), unsigned
+
+
 def test_a_client_with_an_endless_line_is_cut_off(rules_world, tmp_path):
     world = rules_world(IN_ALL_WAYS, {"input": [{"format": "eve", "from": "unix-stream", "name": f"{tmp_path}/stream"}]})
     world.daemon.wait_log("input-ready")
@@ -406,12 +473,14 @@ def test_an_alert_token_opens_alerts_and_nothing_else(rules_world, tmp_path):
         connection.close()
         return answer.status
 
+    asked = json.dumps(world.fields(timeout=1))
+    assert ask("0123456789abcdef", "POST", "/v1/alerts/request", asked) == 403 and ask("f" * 16, "POST", "/v1/alerts/request", asked) == 202
     alert_of = "event_type=alert flow_id=1"
     assert ask("0123456789abcdef", "POST", "/v1/alerts/kv", alert_of, "text/plain") == 200
     assert ask("f" * 16, "POST", "/v1/alerts/kv", alert_of, "text/plain") == 200
     assert rule(world, "ids")["matches"] == 2
     assert ask("0123456789abcdef", "GET", "/v1/captures") == 403
-    assert ask("0123456789abcdef", "POST", "/v1/captures", json.dumps(world.fields(timeout=1))) == 403
+    assert ask("0123456789abcdef", "POST", "/v1/captures", asked) == 403
     assert ask("0123456789abcdee", "POST", "/v1/alerts/kv", alert_of) == 401
     tokens.write_text("ids:fedcba9876543210\n")
     until(lambda: ask("fedcba9876543210", "POST", "/v1/alerts/kv", alert_of, "text/plain") == 200)

@@ -27,6 +27,7 @@ static void test_json_is_one_alert_or_several(void **state)
 	check("eve", "{\"a\":1}\n", "[{\"a\":1}]");
 	check("json", "[{\"a\":1},{\"b\":2}]", "[{\"a\":1},{\"b\":2}]");
 	check("json", "[]", "[]");
+	check("request", "{}", "is a request, which needs no rule");
 	check("json", "[1]", "the message.0 is not an object");
 	check("json", "1", "is not JSON: '[' or '{' expected near '1' at line 1, column 1");
 	check("zeek", "{\"a\":1", "is not JSON: '}' expected near end of file at line 1, column 6");

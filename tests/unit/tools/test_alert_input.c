@@ -97,7 +97,7 @@ static void test_an_unknown_format_is_refused_with_the_known_ones(void **state)
 {
 	(void)state;
 	CHECK("--format: must be one of eve zeek alertmanager grafana falco wazuh pagerduty opsgenie elastic trap "
-	      "syslog kv json",
+	      "syslog kv json request",
 	      "--format", "xml");
 }
 

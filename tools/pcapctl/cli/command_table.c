@@ -8,7 +8,7 @@
 static const char *const formats[] = {"pcapng", "pcap", NULL};
 static const char *const alert_formats[] = {"eve",    "zeek",	   "alertmanager", "grafana", "falco",
 					    "wazuh",  "pagerduty", "opsgenie",	   "elastic", "trap",
-					    "syslog", "kv",	   "json",	   NULL};
+					    "syslog", "kv",	   "json",	   "request", NULL};
 static const char *const directions[] = {"in", "out", "inout", NULL};
 static const char *const shells[] = {"bash", "zsh", "fish", NULL};
 

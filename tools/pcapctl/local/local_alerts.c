@@ -34,8 +34,16 @@ static int call_api(const struct command_context *context, const struct local_ca
 
 /* --- alert --- */
 
-static void print_outcome(const struct command_context *context, const json_t *answer)
+static void print_outcome(const struct command_context *context, enum alert_format format, const json_t *answer)
 {
+	char id[LOCAL_NAME_SIZE];
+
+	if (format == ALERT_FORMAT_REQUEST) {
+		terminal_note(context->terminal, "request %s: captures begun: %zu",
+			      printable(id, sizeof(id), json_text(answer, "id")),
+			      json_array_size(json_object_get(answer, "captures")));
+		return;
+	}
 	terminal_note(context->terminal,
 		      "%" PRIu64 " of %" PRIu64 " alerts matched a rule; captures begun: %" PRIu64 ", ended: %" PRIu64
 		      "; published: %" PRIu64 "; suppressed: %" PRIu64,
@@ -64,7 +72,7 @@ enum exit_status local_alert(const struct command_context *context)
 	if (call_api(context, &request, &answer, &err) < 0)
 		return print_failure(&err);
 	if (!context->terminal->json) {
-		print_outcome(context, answer);
+		print_outcome(context, format, answer);
 		return STATUS_OK;
 	}
 	return json_print(context->terminal, answer, false) < 0 ? STATUS_FAILED : STATUS_OK;
