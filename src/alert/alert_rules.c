@@ -399,8 +399,6 @@ static void end_rule(struct reader *reader)
 		fault(reader, reader->location, "interface", " and alias: give one of the two");
 	if (rule->publish && !rule->node)
 		fault(reader, reader->location, "publish", ": needs a node");
-	if (rule->publish && rule->max_running)
-		fault(reader, reader->location, "max_running", ": cannot be counted with publish");
 	if (rule->stop_on.count && !has_dedupe)
 		fault(reader, reader->location, "stop_on", ": needs dedupe, which says what it stops");
 	reader->rule = NULL;

@@ -205,6 +205,17 @@ static void check_interfaces(struct config_loader *loader)
 	}
 }
 
+/* Requests made of the answers to them would have no end. */
+static void check_input_channel(struct config_loader *loader, struct config_origin origin, const char *name)
+{
+	const struct config *config = loader->config;
+
+	if (strcmp(name, config->redis.events) == 0)
+		config_fault(loader, origin, "input.name", "is the channel of events (redis.events)");
+	else if (strcmp(name, config->redis.channel) == 0)
+		config_fault(loader, origin, "input.name", "is the channel of requests (redis.channel)");
+}
+
 static void check_inputs(struct config_loader *loader)
 {
 	const struct config *config = loader->config;
@@ -217,6 +228,8 @@ static void check_inputs(struct config_loader *loader)
 			config_fault(loader, origin, "input.name", "is missing");
 		else if (input->from && strncmp(input->from, "redis-", 6) == 0 && !config->redis.listen)
 			config_fault(loader, origin, "input.from", "needs Redis: [redis] listen is false");
+		else if (input->from && strcmp(input->from, "redis-channel") == 0)
+			check_input_channel(loader, origin, input->name);
 	}
 }
 

@@ -78,12 +78,36 @@ static int publish(void *ctx, const char *text, size_t size, struct error *err)
 	return r < 0 ? error_set(err, r, "publish: %s", strerror(-r)) : 0;
 }
 
+static void on_fleet_event(void *ctx, const struct trigger_message *message)
+{
+	const struct alert_setup *setup = ctx;
+
+	alert_runner_take_event(setup->runner, message->bytes, message->size);
+}
+
+/* The events of all nodes are many: only a rules host takes them. */
+static void follow_events(void *ctx)
+{
+	struct alert_setup *setup = ctx;
+	const struct trigger_handler handler = {.message = on_fleet_event, .ctx = setup};
+	const bool wanted = setup->redis && alert_runner_publishes(setup->runner);
+
+	if (!wanted)
+		redis_pubsub_free(take(setup->events));
+	else if (!setup->events)
+		setup->events = redis_pubsub_new(setup->loop, setup->redis, setup->config->redis.events, handler);
+	if (wanted && !setup->events)
+		log_error("events-unfollowed", log_str("error", "out of memory"));
+}
+
 static int start_publisher(struct alert_setup *setup, struct event_base *loop, const struct redis_options *redis,
 			   struct error *err)
 {
 	if (!setup->config->redis.listen || !*setup->config->rules.files)
 		return 0;
 	setup->publisher = redis_commands_new(loop, "rules", redis, 0);
+	setup->redis = redis;
+	follow_events(setup);
 	return setup->publisher ? 0 : error_set(err, -ENOMEM, "out of memory");
 }
 
@@ -92,7 +116,7 @@ static int start_publisher(struct alert_setup *setup, struct event_base *loop, c
 int alert_setup_init(struct alert_setup *setup, struct event_base *loop, const struct config *config, struct jobs *jobs,
 		     struct error *err)
 {
-	*setup = (struct alert_setup){.config = config, .jobs = jobs, .lost_rate.burst = 1};
+	*setup = (struct alert_setup){.config = config, .jobs = jobs, .loop = loop, .lost_rate.burst = 1};
 	setup->runner = alert_runner_new(
 		&(struct alert_runner_options){
 			.loop = loop,
@@ -100,6 +124,7 @@ int alert_setup_init(struct alert_setup *setup, struct event_base *loop, const s
 			.jobs = jobs,
 			.has_interface = has_interface,
 			.publish = publish,
+			.rules_changed = follow_events,
 			.ctx = setup,
 		},
 		err);
@@ -248,6 +273,8 @@ static void stop_input(struct alert_input *input)
 
 void alert_setup_stop(struct alert_setup *setup)
 {
+	setup->redis = NULL; /* rules that are read from now on follow no events */
+	redis_pubsub_free(take(setup->events));
 	for (size_t i = 0; i < setup->input_count; i++)
 		stop_input(&setup->inputs[i]);
 }

@@ -16,6 +16,7 @@ struct event_base;
 struct jobs;
 struct redis_commands;
 struct redis_options;
+struct redis_pubsub;
 
 struct alert_setup {
 	struct alert_runner *runner;
@@ -24,6 +25,9 @@ struct alert_setup {
 	const struct config *config;
 	struct jobs *jobs;
 	struct redis_commands *publisher; /* for the requests of rules; NULL: no Redis, or not started */
+	struct redis_pubsub *events;	  /* the fleet's, while a rule publishes; NULL: not wanted */
+	struct event_base *loop;
+	const struct redis_options *redis; /* NULL: no Redis, or not started */
 	struct log_rate lost_rate;
 };
 
@@ -31,7 +35,8 @@ struct alert_setup {
 warn_unused int alert_setup_init(struct alert_setup *setup, struct event_base *loop, const struct config *config,
 				 struct jobs *jobs, struct error *err);
 
-/* Begins to take alerts. `redis`: how to reach the configured Redis; copied. 0, or -errno with `err`. */
+/* Begins to take alerts. `redis`: how to reach the configured Redis; must outlive the setup. 0, or -errno with `err`.
+ */
 warn_unused int alert_setup_start(struct alert_setup *setup, struct event_base *loop, const struct config *config,
 				  const struct redis_options *redis, struct error *err);
 

@@ -19,7 +19,6 @@ struct config;
 struct event_base;
 struct jobs;
 
-#define ALERT_RUNS_MAX 4096	 /* captures that rules began and that have not ended */
 #define ALERT_COOLDOWNS_MAX 4096 /* remembered; the oldest are forgotten first */
 
 struct alert_runner_options {
@@ -29,7 +28,8 @@ struct alert_runner_options {
 	bool (*has_interface)(void *ctx, const char *name);
 	/* Sends a request, JSON text, to the other nodes: 0 (it is on its way), or -errno with `err`. */
 	int (*publish)(void *ctx, const char *text, size_t size, struct error *err);
-	void *ctx; /* of both */
+	void (*rules_changed)(void *ctx); /* they were read again */
+	void *ctx;			  /* of all */
 };
 
 /* Reads the rules; blocks. NULL and `err` on failure, also if a rule is faulty. */
@@ -52,6 +52,12 @@ struct alert_outcome {
 /* `input`: its name, NULL: it has none. -EINVAL: the message cannot be read, -ENOMEM; else 0. */
 int alert_runner_take(struct alert_runner *runner, const char *input, enum alert_format format, const char *bytes,
 		      size_t size, struct alert_outcome *outcome, struct error *err);
+
+/* Whether a rule publishes, so that the fleet's events are wanted. */
+bool alert_runner_publishes(const struct alert_runner *runner);
+
+/* An event of any node, as published. */
+void alert_runner_take_event(struct alert_runner *runner, const char *json, size_t size);
 
 /* A rule, and what it did since it was read. */
 struct alert_rule_status {

@@ -109,6 +109,7 @@ static void refuse_invalid(struct jobs *jobs, const struct job_message *message,
 		.broad = !refusal->named,
 		.tags = label.tags,
 		.customer = label.customer,
+		.rule = message->rule ? message->rule : label.rule,
 		.alertid = label.alertid,
 		.alertid_is_integer = label.alertid_is_integer,
 	};

@@ -84,7 +84,7 @@ struct request {
 	const struct config_requests *allowed; /* what it may ask for, the configuration's */
 	/* The key that signed it, of the set, and what of the signature tells replays; NULL: unsigned. */
 	const struct config_key *key;
-	char *rule; /* the alert rule that made it; NULL: none */
+	char *rule; /* the alert rule that made it, as far as its sender says; NULL: none */
 	struct config_key_set *keys;
 	uint64_t signed_s; /* Unix seconds by the sender's clock */
 	uint8_t mac[REQUEST_MAC_BYTES];

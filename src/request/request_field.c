@@ -41,6 +41,7 @@ static const struct request_field fields[] = {
 	{"dedupe", TYPE_STRING, TEXT(dedupe, REQUEST_STRING_MAX, TEXT_LINE)},
 	{"comment", TYPE_STRING, TEXT(comment, REQUEST_STRING_MAX, TEXT_NOTE)},
 	{"id", TYPE_STRING, .set = request_value_set_id},
+	{"rule", TYPE_STRING, .set = request_value_set_rule},
 	{"format", TYPE_STRING, .set = request_value_set_format},
 	{"merge", TYPE_BOOL, .set = request_value_set_flag, OFFSET(merge)},
 	{"drop_duplicates", TYPE_BOOL, .set = request_value_set_flag, OFFSET(drop_duplicates)},

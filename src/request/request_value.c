@@ -44,7 +44,7 @@ int request_value_set_text(struct request_draft *draft, const struct request_fie
 	return *target ? 0 : request_refuse(draft->refusal, field->name, "out of memory");
 }
 
-static bool id_is_valid(const json_t *value)
+bool request_value_is_plain(const json_t *value)
 {
 	static const char allowed[] = PLAIN_CHARACTERS;
 	size_t size = json_string_length(value);
@@ -56,20 +56,39 @@ bool request_value_read_id(const json_t *message, char id[static REQUEST_ID_SIZE
 {
 	const json_t *value = json_object_get(message, "id");
 
-	if (!json_is_string(value) || !id_is_valid(value))
+	if (!request_value_is_plain(value))
 		return false;
 	memcpy(id, json_string_value(value), json_string_length(value) + 1);
 	return true;
 }
 
+static int refuse_not_plain(const struct request_draft *draft, const struct request_field *field)
+{
+	return request_refuse(draft->refusal, field->name, "must be 1 to %d of the characters A-Z a-z 0-9 . _ -",
+			      REQUEST_ID_SIZE - 1);
+}
+
 int request_value_set_id(struct request_draft *draft, const struct request_field *field, const json_t *value)
 {
-	if (!id_is_valid(value))
-		return request_refuse(draft->refusal, field->name,
-				      "must be 1 to %d of the characters A-Z a-z 0-9 . _ -", REQUEST_ID_SIZE - 1);
+	if (!request_value_is_plain(value))
+		return refuse_not_plain(draft, field);
 	memcpy(draft->request->id, json_string_value(value), json_string_length(value) + 1);
 	draft->request->id_given = true;
 	return 0;
+}
+
+/* A rule of this node has named its request already. */
+int request_value_set_rule(struct request_draft *draft, const struct request_field *field, const json_t *value)
+{
+	struct request *request = draft->request;
+
+	if (!json_string_length(value))
+		return 0;
+	if (!request_value_is_plain(value))
+		return refuse_not_plain(draft, field);
+	if (!request->rule)
+		request->rule = strdup(json_string_value(value));
+	return request->rule ? 0 : request_refuse(draft->refusal, field->name, "out of memory");
 }
 
 int request_value_set_alertid(struct request_draft *draft, const struct request_field *field, const json_t *value)

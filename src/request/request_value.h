@@ -17,12 +17,16 @@ int request_value_set_snap(struct request_draft *draft, const struct request_fie
 int request_value_set_flag(struct request_draft *draft, const struct request_field *field, const json_t *value);
 int request_value_set_time(struct request_draft *draft, const struct request_field *field, const json_t *value);
 int request_value_set_id(struct request_draft *draft, const struct request_field *field, const json_t *value);
+int request_value_set_rule(struct request_draft *draft, const struct request_field *field, const json_t *value);
 int request_value_set_alertid(struct request_draft *draft, const struct request_field *field, const json_t *value);
 int request_value_set_format(struct request_draft *draft, const struct request_field *field, const json_t *value);
 
 /* Requires at most `max` bytes, no NUL, and no control character that `kind` forbids. 0 or -EINVAL. */
 warn_unused int request_value_check_text(struct request_draft *draft, const char *field, const json_t *value,
 					 size_t max, enum request_text_kind kind);
+
+/* Whether it is a text like an id: 1 to REQUEST_ID_SIZE - 1 plain characters. */
+bool request_value_is_plain(const json_t *value);
 
 /* Copies the id of `message`; false if it has no valid one. */
 bool request_value_read_id(const json_t *message, char id[static REQUEST_ID_SIZE]);

@@ -10,6 +10,7 @@ import subprocess
 import pytest
 
 from lib import pcapctl
+from lib.api import Api
 from lib.events import Request, new_id
 from lib.history import recorder
 from lib.signing import MONITORING, secret_file, sign
@@ -497,27 +498,39 @@ duration = 600
 dedupe = "{fingerprint}"
 stop_on = "resolved"
 publish = true
+max_running = 1
 """
 
 
 def test_a_rules_host_asks_other_nodes_and_stops_their_captures(make_fleet, tmp_path):
-    """Signed with its key; the node that the alert is about is looked up; nothing runs where the rule is."""
+    """Signed with its key; the node that the alert is about is looked up; nothing runs where the rule is. The captures of other nodes count
+    until their last event."""
     (tmp_path / "rules.toml").write_text(PUBLISHED)
     (tmp_path / "key").write_text("rules:0123456789abcdef0123456789abcdef\n")
     os.chmod(tmp_path / "key", 0o600)
-    central = {"rules": {"files": f"{tmp_path}/rules.toml", "hosts": ["10.0.0.7=edge"], "sign_key": f"{tmp_path}/key"},
+    central = {"api": {"socket": f"{tmp_path}/central.sock"}, "rules": {"files": f"{tmp_path}/rules.toml", "hosts": ["10.0.0.7=edge"], "sign_key": f"{tmp_path}/key"},
                "input": [{"format": "alertmanager", "from": "redis-channel", "name": "alerts"}]}
     signed = {"requests": {"keys_file": f"{tmp_path}/key", "interfaces": ["eth0"]}}
     fleet = make_fleet(["central", "edge"], config={"central": {**central, **signed}, "edge": signed})
-    fleet.daemons["central"].wait_log("subscribed", channel="alerts")
+    for channel in ("alerts", "capture:events"):
+        fleet.daemons["central"].wait_log("subscribed", channel=channel)
+
+    def central_rule():
+        return Api(f"{tmp_path}/central.sock").get("/v1/rules").json["rules"][0]
+
     events, since = fleet.events, fleet.events.mark()
     alerts = {"alerts": [{"status": "firing", "fingerprint": "f1", "labels": {"instance": "10.0.0.7:9100"}}]}
     with fleet.bus.client() as client:
         client.publish("alerts", json.dumps(alerts))
         accepted = events.wait(lambda event: event["event"] == "accepted", since=since)
-        assert (accepted["node"], accepted["key"]) == ("edge", "rules"), accepted
+        assert (accepted["node"], accepted["key"], accepted["rule"]) == ("edge", "rules", "latency"), accepted
         line = fleet.daemons["central"].wait_log("request-published", rule="latency", node="edge")
         assert line.fields["request"] == accepted["id"]
+        second = {"alerts": [{**alerts["alerts"][0], "fingerprint": "f2"}]}
+        for repeated in (alerts, second):  # the same run; max_running
+            client.publish("alerts", json.dumps(repeated))
+        until(lambda: central_rule()["suppressed"] == 2, what="two suppressed alerts")
+        assert (central_rule()["running"], central_rule()["published"]) == (1, 1)
         stop = {"stop": True, "node": "edge", "dedupe": "f1", "id": new_id("stop")}
         client.publish("capture", json.dumps(stop))
         refused = events.wait(lambda event: event.get("id") == stop["id"], since=since)
@@ -527,10 +540,14 @@ def test_a_rules_host_asks_other_nodes_and_stops_their_captures(make_fleet, tmp_
         answer = events.wait(lambda event: event.get("reason") == "stop", since=since)
         assert (answer["event"], answer["node"], answer["count"]) == ("done", "edge", 1) and "capture" not in answer, answer
         done = events.wait(lambda event: event["event"] == "done" and event.get("capture"), since=since)
-        assert done["id"] == accepted["id"] and done["reason"] == "empty", done
+        assert done["id"] == accepted["id"] and (done["reason"], done["rule"]) == ("empty", "latency"), done
+        until(lambda: central_rule()["running"] == 0, what="the end of the run")
         client.publish("alerts", json.dumps(alerts))
         events.wait_count(lambda event: event.get("reason") == "stop", 2, 15, since)
         assert "count" not in events.all(lambda event: event.get("reason") == "stop", since)[1]
+        client.publish("alerts", json.dumps(second))
+        events.wait(lambda event: event["event"] == "accepted" and event["id"] != accepted["id"], since=since)
+        assert central_rule()["running"] == 1
     assert {event["node"] for event in events.all(lambda event: event["event"] != "warning", since)} == {"edge"}
 
 

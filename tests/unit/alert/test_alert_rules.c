@@ -189,8 +189,6 @@ static void test_faults_name_line_and_key(void **state)
 		{"[[rule]]\nname = \"a\"\nmatch = { x = 1 }\nmax_running = 0\n",
 		 "max_running: must be an integer from 1 to 1000000"},
 		{"[[rule]]\nname = \"a\"\nmatch = { x = 1 }\npublish = true\n", "publish: needs a node"},
-		{"[[rule]]\nname = \"a\"\nmatch = { x = 1 }\nnode = \"{h}\"\nmax_running = 1\npublish = true\n",
-		 "max_running: cannot be counted with publish"},
 		{"[[rule]]\nname = \"a\"\nmatch = { x = 1 }\nstop_on = \"resolved\"\n",
 		 "stop_on: needs dedupe, which says what it stops"},
 		{"[[rule]]\nname = \"a\"\nmatch = { x = 1 }\nalias = [\"m\"]\ninterface = [\"eth0\"]\n",

@@ -139,6 +139,11 @@ static void test_events_channel_follows_the_channel_unless_given(void **state)
 	assert_string_equal(fixture_config->redis.events, "e");
 	assert_fault("[redis]\nchannel = \"x\"\nevents = \"x\"\n",
 		     "t.toml:3:10: redis.events: is also the request channel: events would be read as requests");
+	assert_fault("[redis]\nchannel = \"c\"\n[[input]]\nname = \"c:events\"\n",
+		     "t.toml:3:1: input.name: is the channel of events (redis.events)");
+	assert_fault("[redis]\nchannel = \"c\"\n[[input]]\nname = \"c\"\n",
+		     "t.toml:3:1: input.name: is the channel of requests (redis.channel)");
+	assert_loads("[redis]\nchannel = \"c\"\n[[input]]\nname = \"c\"\nfrom = \"redis-list\"\n");
 }
 
 static void test_wrong_types_are_refused_with_expected_and_given_type(void **state)

@@ -123,19 +123,21 @@ static void test_missing_fields_get_the_configured_defaults(void **state)
 	assert_null(request->customer);
 	assert_null(request->comment);
 	assert_null(request->alertid);
+	assert_null(request->rule);
 	assert_null(request->destinations);
 	assert_int_equal(request->destination_count, 0);
 }
 
 static void test_every_field_of_the_contract_is_parsed(void **state)
 {
-	cleanup(cleanup_request) struct request *request = accepted(
-		"{\"node\":\"alpha\",\"interface\":[\"eth0\",\"lo\"],\"bpf\":\"tcp\\n and port "
-		"80\",\"inner\":\"udp\",\"snap\":128,"
-		"\"packets\":50,\"bytes\":1000,\"timeout\":1.5,\"duration\":30,\"tags\":\"a,b\",\"customer\":"
-		"\"B\\u00fccher\",\"alertid\":655443,\"comment\":\"one\\n\\ttwo\",\"id\":\"A.b_c-9\",\"format\":"
-		"\"pcap\",\"merge\":false,\"to_destinations\":[\"directory\",\"cloudshark\",\"directory\"],"
-		"\"logrequest\":true,\"packetdebug\":true}");
+	cleanup(cleanup_request) struct request *request =
+		accepted("{\"node\":\"alpha\",\"interface\":[\"eth0\",\"lo\"],\"bpf\":\"tcp\\n and port "
+			 "80\",\"inner\":\"udp\",\"snap\":128,"
+			 "\"packets\":50,\"bytes\":1000,\"timeout\":1.5,\"duration\":30,\"tags\":\"a,b\",\"customer\":"
+			 "\"B\\u00fccher\",\"alertid\":655443,\"comment\":\"one\\n\\ttwo\",\"id\":\"A.b_c-9\",\"rule\":"
+			 "\"ids.1\",\"format\":"
+			 "\"pcap\",\"merge\":false,\"to_destinations\":[\"directory\",\"cloudshark\",\"directory\"],"
+			 "\"logrequest\":true,\"packetdebug\":true}");
 
 	(void)state;
 	assert_int_equal(request->interface_count, 2);
@@ -157,6 +159,7 @@ static void test_every_field_of_the_contract_is_parsed(void **state)
 	assert_string_equal(request->comment, "one\n\ttwo");
 	assert_string_equal(request->id, "A.b_c-9");
 	assert_true(request->id_given);
+	assert_string_equal(request->rule, "ids.1");
 	assert_int_equal(request->format, REQUEST_FORMAT_PCAP);
 	assert_int_equal(request->destination_count, 2);
 	assert_string_equal(request->destinations[0], "directory");
@@ -186,7 +189,7 @@ static void test_zero_and_empty_text_mean_not_given(void **state)
 {
 	cleanup(cleanup_request) struct request *request = accepted(
 		OURS ",\"packets\":0,\"bytes\":0,\"snap\":0,\"timeout\":0,\"duration\":0.0,\"bpf\":\"\",\"tags\":"
-		     "\"\",\"customer\":\"\",\"comment\":\"\",\"alertid\":\"\"}");
+		     "\"\",\"customer\":\"\",\"comment\":\"\",\"alertid\":\"\",\"rule\":\"\"}");
 
 	(void)state;
 	assert_int_equal(request->packets, 50000);
@@ -601,6 +604,17 @@ static void test_id_outside_its_pattern_is_refused(void **state)
 	request_unref(accepted(json));
 	snprintf(json, sizeof(json), OURS ",\"id\":\"%065d\"}", 0);
 	check_refused(json, "id", "1 to 64 of the characters");
+}
+
+/* A label, which nothing fills in. */
+static void test_the_name_of_a_rule_is_like_an_id(void **state)
+{
+	(void)state;
+	check_refused(OURS ",\"rule\":\"{alert}\"}", "rule", "1 to 64 of the characters");
+	check_refused(OURS ",\"rule\":\"a b\"}", "rule", "1 to 64 of the characters");
+	check_refused(OURS ",\"rule\":1}", "rule", "must be a string");
+	check_refused(OURS ",\"rule\":\"a\",\"stop\":true,\"dedupe\":\"k\"}", "interface",
+		      "cannot be combined with stop");
 }
 
 static void test_bad_formats_and_destinations_are_refused(void **state)
@@ -1064,6 +1078,7 @@ int main(void)
 		cmocka_unit_test(test_text_with_nul_or_control_characters_is_refused),
 		cmocka_unit_test(test_string_lengths_are_capped),
 		cmocka_unit_test(test_id_outside_its_pattern_is_refused),
+		cmocka_unit_test(test_the_name_of_a_rule_is_like_an_id),
 		cmocka_unit_test(test_bad_formats_and_destinations_are_refused),
 		cmocka_unit_test(test_unknown_fields_are_refused_with_a_suggestion),
 		cmocka_unit_test(test_huge_field_name_is_shortened),
