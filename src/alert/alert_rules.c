@@ -255,7 +255,8 @@ static void read_number(struct reader *reader, const struct row *row, const stru
 	else if (value->type == TOML_STRING && strchr(value->string, '{'))
 		read_template(reader, row, value);
 	else
-		fault(reader, value->location, row->key, ": must be a number that is not negative, or \"{path}\"");
+		fault(reader, value->location, row->key,
+		      ": must be a number that is not negative, in seconds, packets or bytes, or \"{path}\"");
 }
 
 static bool is_flag(struct reader *reader, const char *key, const struct toml_value *value)

@@ -276,8 +276,7 @@ static void take_alert(struct alert_runner *runner, const struct alert_context *
 		const struct alert_rule *rule = runner->rules.items[i];
 		struct rule_state *state = &runner->states[i];
 		json_t *request = NULL;
-		struct error why;
-		const enum alert_verdict verdict = alert_rule_apply(rule, alert, context, &request, &why);
+		const enum alert_verdict verdict = alert_rule_apply(rule, alert, context, &request, NULL);
 
 		if (verdict == ALERT_NO_MATCH)
 			continue;
@@ -286,7 +285,7 @@ static void take_alert(struct alert_runner *runner, const struct alert_context *
 		state->last_match_ns = context->arrived_ns;
 		if (verdict == ALERT_FAILED) {
 			state->failed++;
-			log_failure(runner, rule, why.text);
+			log_failure(runner, rule, "out of memory, or the request is too long");
 		} else if (rule->dry_run) {
 			run_dry(rule, request, outcome);
 		} else if (verdict == ALERT_STOP) {
@@ -390,6 +389,28 @@ static void log_faults(const char *faults)
 	}
 }
 
+static bool is_input(const struct alert_runner *runner, const char *name)
+{
+	const struct config *config = runner->options.config;
+
+	for (size_t i = 0; i < config->input_count; i++)
+		if (strcmp(config->inputs[i].name, name) == 0)
+			return true;
+	return alert_format_find(name) < ALERT_FORMATS;
+}
+
+/* They would wait for alerts for ever. */
+static void warn_of_unknown_inputs(const struct alert_runner *runner)
+{
+	for (size_t i = 0; i < runner->rules.count; i++) {
+		const struct alert_rule *rule = runner->rules.items[i];
+
+		if (rule->input && !is_input(runner, rule->input))
+			log_warning("rule-input-unknown", log_str("rule", rule->name), log_str("input", rule->input),
+				    log_str("hint", "it is neither a format nor the name of an [[input]]"));
+	}
+}
+
 /* Rules of the same name keep what they did. */
 static int use_rules(struct alert_runner *runner, struct alert_rules *rules)
 {
@@ -406,6 +427,7 @@ static int use_rules(struct alert_runner *runner, struct alert_rules *rules)
 	runner->rules = *rules;
 	runner->states = states;
 	*rules = (struct alert_rules){0};
+	warn_of_unknown_inputs(runner);
 	return 0;
 }
 

@@ -140,7 +140,8 @@ def test_a_resolved_alert_ends_the_capture_and_delivers_it(rules_world):
 
 def test_files_are_read_again_and_a_faulty_set_keeps_the_old_one(rules_world):
     world = rules_world(IDS)
-    world.rules.write_text(IDS + FIRING)
+    world.rules.write_text(IDS + FIRING.replace('"alertmanager"', '"alertmanger"'))
+    world.daemon.wait_log("rule-input-unknown", rule="latency", input="alertmanger")
     world.daemon.wait_log("rules-loaded", rules="2")
     since = len(world.daemon.lines)
     faulty = world.rules.with_name("20-faulty.toml")
@@ -276,11 +277,32 @@ def test_pcapctl_tries_rules_without_a_daemon(tmp_path):
     assert checked.status == 0 and "the rules are valid (2)" in checked.stderr
     tested = pcapctl.run("rules", "test", path, "--format", "eve", "--node", "edge1", input=json.dumps(EVE))
     assert tested.status == 0, tested
-    assert tested.stdout.startswith("latency does not match: it is for the input alertmanager\nids matches\n{\n")
+    assert tested.stdout.startswith("latency does not match: it is for the input alertmanager, and this alert came as eve\nids matches\n{\n")
     assert '"node": "edge1"' in tested.stdout and "port 20000 and port 9" in tested.stdout
     other = pcapctl.run("rules", "test", path, "--format", "eve", "--json", input=json.dumps({**EVE, "alert": {"severity": 3}}))
     assert other.status == 4 and [row["matches"] for row in other.json[0]] == [False, False]
-    assert other.json[0][1]["why"] == "alert.severity is \"3\""
+    assert other.json[0][1]["why"] == 'alert.severity is "3"; the rule wants "<= 2"'
+
+
+def test_pcapctl_helps_to_mend_a_rule(tmp_path):
+    """Without --format each rule gets the alert as its input would read it; a named input counts as one."""
+    path = tmp_path / "rules.toml"
+    path.write_text(FIRING + IDS.replace('"eve"', '"suricata"').replace("alert.severity", "alert.sevrity")
+                    + LINK_DOWN.replace('"trap"', '"trp"') + 'node = "{host}"\n')
+    tested = pcapctl.run("rules", "test", path, input=json.dumps({**EVE, "oid": "1.3.6.1.6.3.1.1.5.3", "host": "edge9"}))
+    assert tested.status == 4 and tested.stdout.splitlines() == [
+        'latency does not match: the alert cannot be read as alertmanager: the message has no array "alerts"',
+        "ids does not match: alert.sevrity is missing; did you mean alert.severity?",
+        f"linkdown does not match: the alert is about edge9, and this node is {os.uname().nodename}; --node tests as another node"], tested
+    checked = pcapctl.run("rules", "check", path)
+    assert checked.status == 0 and 'rule linkdown: "trp" is no format, so an [[input]] must have this name (did you mean trap?)' in checked.stderr
+    path.write_text(FIRING)
+    empty = pcapctl.run("rules", "test", path, input="")
+    assert empty.status == 1 and "there is no alert on standard input" in empty.stderr
+    unread = pcapctl.run("rules", "test", path, input="a=1")
+    assert unread.status == 1 and "cannot be read as alertmanager: is not JSON" in unread.stderr and "--format says how" in unread.stderr
+    ends = {"alerts": [{"status": "resolved", "labels": {"alertname": "CheckoutSlow"}, "fingerprint": "f"}]}
+    assert pcapctl.run("rules", "test", path, input=json.dumps(ends)).stdout.startswith("latency matches, and ends its capture\n")
 
 
 def test_pcapctl_names_the_faults_of_rules(tmp_path):

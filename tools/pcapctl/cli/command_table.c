@@ -118,7 +118,6 @@ const struct option_row option_rows[OPTION_COUNT] = {
 	[OPTION_KEY_FILE] = {"key-file", '\0', "FILE",
 			     .help = "fleet: sign the request with the first key of this file (a line NAME:SECRET)",
 			     .completion = COMPLETION_FILE},
-	[OPTION_INPUT] = {"input", '\0', "NAME", .help = "test: as if the alert came through the input of this name"},
 	[OPTION_ENVIRONMENT] =
 		{"environment", '\0', "PREFIX",
 		 .help = "with --format kv: also take the environment's variables that begin with PREFIX, "
@@ -187,7 +186,7 @@ static const enum option_id nodes_options[] = {OPTION_FORGET, OPTION_NONE};
 static const enum option_id names_options[] = {OPTION_NODE, OPTION_NONE};
 static const enum option_id watch_options[] = {OPTION_ID, OPTION_NONE};
 static const enum option_id alert_options[] = {OPTION_FORMAT, OPTION_ENVIRONMENT, OPTION_NONE};
-static const enum option_id rules_options[] = {OPTION_FORMAT, OPTION_INPUT, OPTION_NODE, OPTION_NONE};
+static const enum option_id rules_options[] = {OPTION_FORMAT, OPTION_NODE, OPTION_NONE};
 static const enum option_id check_options[] = {OPTION_REQUEST, OPTION_NONE};
 
 static const struct option_override history_overrides[] = {
@@ -220,7 +219,9 @@ static const struct option_override alert_overrides[] = {
 };
 
 static const struct option_override rules_overrides[] = {
-	{.option = OPTION_FORMAT, .help = "test: the alert's format (default json)", .choices = alert_formats},
+	{.option = OPTION_FORMAT,
+	 .help = "test: the alert's format (default: that of each rule's input, or json)",
+	 .choices = alert_formats},
 	{.option = OPTION_NODE, .help = "test: as this node would apply them (default: this host)"},
 	{.option = OPTION_NONE},
 };
@@ -290,7 +291,7 @@ const struct command_row command_rows[COMMAND_COUNT] = {
 	 "list: the daemon's rules and what they did.\n"
 	 "check: reports the same errors as the daemon, but needs none.\n"
 	 "test: reads an alert from standard input and reports for each rule whether it matches, why not, and the "
-	 "request; it takes every interface to exist.\n"
+	 "request; it takes every interface and every named input to exist.\n"
 	 "The exit status of test is 4 if no rule matches.\n",
 	 .local = local_rules, .arguments_min = 1, .arguments_max = ANY_NUMBER, .completion = COMPLETION_FILE,
 	 .options = rules_options, .option_overrides = rules_overrides},

@@ -142,7 +142,9 @@ enum exit_status local_rules(const struct command_context *context)
 	if (strcmp(verb, "test") == 0 && has_files)
 		return rules_test(context);
 	if (strcmp(verb, "check") == 0 || strcmp(verb, "test") == 0)
-		terminal_error("rules %s needs a file", verb);
+		terminal_error("rules %s needs a file with rules", verb);
+	else if (strcmp(verb, "list") == 0)
+		terminal_error("rules list takes no file; it asks the daemon");
 	else
 		terminal_error("rules %s: the words are list, check FILE... or test FILE...",
 			       printable(shown, sizeof(shown), verb));
