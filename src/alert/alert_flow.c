@@ -19,7 +19,11 @@ static const struct flow_fields {
 	 "output_fields.fd.l4proto"},							      /* Falco */
 	{{"data.srcip", "data.dstip"}, {"data.srcport", "data.dstport"}, "data.protocol"},    /* Wazuh */
 	{{"data.src_ip", "data.dest_ip"}, {"data.src_port", "data.dest_port"}, "data.proto"}, /* Suricata by Wazuh */
-	{{"source.ip", "destination.ip"}, {"source.port", "destination.port"}, "network.transport"}, /* Elastic */
+	{{"source.ip", "destination.ip"},
+	 {"source.port", "destination.port"},
+	 "network.transport"}, /* Elastic Common Schema: Elastic, Wazuh 5 */
+	{{"json.src_ip", "json.dest_ip"}, {"json.src_port", "json.dest_port"}, "json.proto"}, /* Suricata by syslog */
+	{{"kv.SRC", "kv.DST"}, {"kv.SPT", "kv.DPT"}, "kv.PROTO"},			      /* Linux' packet filter */
 };
 
 static bool has_ports(const char *protocol)

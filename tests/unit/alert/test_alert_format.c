@@ -97,9 +97,39 @@ static void test_syslog_as_daemons_write_it(void **state)
 	check("syslog", "<13>app: hello there",
 	      "[{\"app\":\"app\",\"facility\":1,\"message\":\"hello there\",\"severity\":\"notice\"}]");
 	check("syslog", "<13>hello there", "[{\"facility\":1,\"message\":\"hello there\",\"severity\":\"notice\"}]");
+	check("syslog", "<36>2026-12-01T13:47:46.044478+00:00 edge1 login: event=failed",
+	      "[{\"app\":\"login\",\"facility\":4,\"host\":\"edge1\",\"kv\":{\"event\":\"failed\"},\"message\":"
+	      "\"event=failed\",\"severity\":\"warning\",\"timestamp\":\"2026-12-01T13:47:46.044478+00:00\"}]");
 	check("syslog", "<192>x", "does not begin with a priority such as <34>");
 	check("syslog", "hello", "does not begin with a priority such as <34>");
 	check("syslog", "<>x", "does not begin with a priority such as <34>");
+}
+
+static void test_pairs_and_json_are_found_in_a_log_line(void **state)
+{
+	(void)state;
+	check("syslog", "<13>[BLOCK] IN=eth0 OUT= SRC=192.0.2.7 DF a=\"1 SYN",
+	      "[{\"facility\":1,\"kv\":{\"IN\":\"eth0\",\"OUT\":\"\",\"SRC\":\"192.0.2.7\"},\"message\":\"[BLOCK] "
+	      "IN=eth0 OUT= SRC=192.0.2.7 DF a=\\\"1 SYN\",\"severity\":\"notice\"}]");
+	check("syslog", "<13>app: @cee: {\"a\":1}",
+	      "[{\"app\":\"app\",\"facility\":1,\"json\":{\"a\":1},\"message\":\"@cee: {\\\"a\\\":1}\",\"severity\":"
+	      "\"notice\"}]");
+}
+
+static void test_values_of_traps(void **state)
+{
+	(void)state;
+	check("trap",
+	      "<UNKNOWN>\nUDP/IPv6: [::1]:42366\n.1.3.6.1.6.3.1.1.4.1.0 .1.3.6\n.1.1 \"two\nlines \\\"q\\\"\"\n.1.2 "
+	      "\n.1.3 "
+	      "\"02 00 \"\n",
+	      "[{\"address\":\"::1\",\"oid\":\"1.3.6\",\"variables\":{\"1.1\":\"two\\nlines \\\"q\\\"\",\"1.2\":\"\","
+	      "\"1.3\":\"02 00 \"}}]");
+	check("trap", "h\n\niso.3.6.1.6.3.1.1.4.1.0 iso.3.6.1\niso.3.6.1.2 = 3\n",
+	      "[{\"host\":\"h\",\"oid\":\"1.3.6.1\",\"variables\":{\"1.3.6.1.2\":\"3\"}}]");
+	check("trap", "h\n\nSNMPv2-MIB::snmpTrapOID.0 IF-MIB::linkDown\nIF-MIB::ifIndex.3 3\n",
+	      "[{\"host\":\"h\",\"oid\":\"IF-MIB::linkDown\",\"variables\":{\"IF-MIB::ifIndex.3\":\"3\"}}]");
+	check("trap", "h\n\n.1.2 \"a\n", "the value of 1.2 has no closing quote");
 }
 
 static void test_traps(void **state)
@@ -161,7 +191,9 @@ int main(void)
 		cmocka_unit_test(test_pairs),
 		cmocka_unit_test(test_syslog_of_rfc_5424),
 		cmocka_unit_test(test_syslog_as_daemons_write_it),
+		cmocka_unit_test(test_pairs_and_json_are_found_in_a_log_line),
 		cmocka_unit_test(test_traps),
+		cmocka_unit_test(test_values_of_traps),
 		cmocka_unit_test(test_text_must_be_utf8),
 		cmocka_unit_test(test_messages_have_limits),
 		cmocka_unit_test(test_formats_have_names),
