@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import tomllib
@@ -96,8 +97,24 @@ def merged(recipes):
     for recipe in recipes:
         config["input"] += recipe.config.pop("input", [])
         for section, content in recipe.config.items():
-            assert config.setdefault(section, content) == content, f"{recipe.name}: {section}"
+            for key, value in content.items():
+                assert config.setdefault(section, {}).setdefault(key, value) == value, f"{recipe.name}: {section}.{key}"
     return config
+
+
+def make_certificates(directory):
+    """What syslog-tls.md takes for granted: an authority, and certificates of it for the daemon and a sender."""
+    def make(path, name, *arguments):
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
+                        f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}", "-keyout", f"{path}.key", "-out", f"{path}.pem", *arguments],
+                       check=True, capture_output=True, timeout=60)
+
+    ours, theirs = directory / "etc" / "pcapdaemon", directory / "etc" / "ssl"
+    theirs.mkdir()
+    make(ours / "ca", "ca")
+    for path, name in ((ours / "server", "collector"), (theirs / "client", "client")):
+        make(path, name, "-CA", ours / "ca.pem", "-CAkey", ours / "ca.key", "-addext", "basicConstraints=critical,CA:FALSE")
+    shutil.copy(ours / "ca.pem", theirs)
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +125,7 @@ def installation(tmp_path_factory):
     for recipe in recipes:
         for script in recipe.once:
             recipe.run(None, script)
+    make_certificates(directory)
     config = merged(recipes)
     for entry in config["input"]:
         if entry["name"].startswith("/"):
