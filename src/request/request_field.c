@@ -37,7 +37,8 @@ static const struct request_field fields[] = {
 	{"to", TYPE_NUMBER | TYPE_STRING, .set = request_value_set_time, OFFSET(to_ns)},
 	{"tags", TYPE_STRING, TEXT(tags, REQUEST_STRING_MAX, TEXT_LINE)},
 	{"customer", TYPE_STRING, TEXT(customer, REQUEST_STRING_MAX, TEXT_LINE)},
-	{"alertid", TYPE_INTEGER | TYPE_STRING, .set = request_value_set_alertid},
+	{"alertid", TYPE_INTEGER | TYPE_STRING, .set = NULL},
+	{"alertstr", TYPE_STRING, .set = NULL},
 	{"dedupe", TYPE_STRING, TEXT(dedupe, REQUEST_STRING_MAX, TEXT_LINE)},
 	{"comment", TYPE_STRING, TEXT(comment, REQUEST_STRING_MAX, TEXT_NOTE)},
 	{"id", TYPE_STRING, .set = request_value_set_id},
@@ -50,6 +51,7 @@ static const struct request_field fields[] = {
 	{"packetdebug", TYPE_BOOL, .set = request_value_set_flag, OFFSET(packetdebug)},
 	{"stop", TYPE_BOOL, .set = request_value_set_flag, OFFSET(stop)},
 	{"sig", TYPE_STRING, .set = NULL},
+	{"aliasmatched", TYPE_ANY, .set = NULL}, /* the original program wrote it into messages; it asks for nothing */
 	{"bucket", S3},
 	{"folder", S3},
 	{"region", S3},
@@ -171,5 +173,5 @@ int request_field_read_all(struct request_draft *draft, json_t *message)
 		if (r < 0)
 			return r;
 	}
-	return 0;
+	return request_value_set_alertid(draft, message);
 }

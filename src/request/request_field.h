@@ -27,6 +27,7 @@ enum request_field_type {
 	TYPE_NUMBER = TYPE_INTEGER | TYPE_REAL,
 	TYPE_BOOL = 1 << JSON_TRUE | 1 << JSON_FALSE,
 	TYPE_ARRAY = 1 << JSON_ARRAY,
+	TYPE_ANY = (1 << (JSON_NULL + 1)) - 1,
 };
 
 struct request_field {

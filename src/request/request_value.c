@@ -72,21 +72,38 @@ int request_value_set_id(struct request_draft *draft, const struct request_field
 	return 0;
 }
 
-int request_value_set_alertid(struct request_draft *draft, const struct request_field *field, const json_t *value)
+const char *request_value_alert_field(const json_t *message)
 {
-	int r = 0;
+	static const char *const fields[] = {"alertid", "alertstr"};
 
+	for (size_t i = 0; i < COUNT(fields); i++) {
+		const json_t *value = json_object_get(message, fields[i]);
+
+		if (json_integer_value(value) || json_string_length(value))
+			return fields[i];
+	}
+	return NULL;
+}
+
+int request_value_set_alertid(struct request_draft *draft, const json_t *message)
+{
+	const char *field = request_value_alert_field(message);
+	const json_t *value = field ? json_object_get(message, field) : NULL;
+	int r;
+
+	if (!value)
+		return 0;
 	draft->request->alertid_is_integer = json_is_integer(value);
 	if (json_is_integer(value)) {
 		if (asprintf(&draft->request->alertid, "%" JSON_INTEGER_FORMAT, json_integer_value(value)) < 0)
 			draft->request->alertid = NULL;
 	} else {
-		r = request_value_check_text(draft, field->name, value, REQUEST_STRING_MAX, TEXT_LINE);
-		if (r < 0 || !json_string_length(value))
+		r = request_value_check_text(draft, field, value, REQUEST_STRING_MAX, TEXT_LINE);
+		if (r < 0)
 			return r;
 		draft->request->alertid = strdup(json_string_value(value));
 	}
-	return draft->request->alertid ? 0 : request_refuse(draft->refusal, field->name, "out of memory");
+	return draft->request->alertid ? 0 : request_refuse(draft->refusal, field, "out of memory");
 }
 
 int request_value_set_format(struct request_draft *draft, const struct request_field *field, const json_t *value)

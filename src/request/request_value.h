@@ -17,8 +17,16 @@ int request_value_set_snap(struct request_draft *draft, const struct request_fie
 int request_value_set_flag(struct request_draft *draft, const struct request_field *field, const json_t *value);
 int request_value_set_time(struct request_draft *draft, const struct request_field *field, const json_t *value);
 int request_value_set_id(struct request_draft *draft, const struct request_field *field, const json_t *value);
-int request_value_set_alertid(struct request_draft *draft, const struct request_field *field, const json_t *value);
 int request_value_set_format(struct request_draft *draft, const struct request_field *field, const json_t *value);
+
+/*
+ * The field with the alert's identifier: `alertid`, or `alertstr` of the original program, which sends an `alertid` of
+ * 0 or "" with it. NULL: neither is given.
+ */
+const char *request_value_alert_field(const json_t *message);
+
+/* Of the whole message. */
+int request_value_set_alertid(struct request_draft *draft, const json_t *message);
 
 /* Requires at most `max` bytes, no NUL, and no control character that `kind` forbids. 0 or -EINVAL. */
 warn_unused int request_value_check_text(struct request_draft *draft, const char *field, const json_t *value,

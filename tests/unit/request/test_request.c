@@ -239,6 +239,40 @@ static void test_alertid_may_be_text(void **state)
 	assert_true(negative->alertid_is_integer);
 }
 
+static void test_original_fields_are_accepted(void **state)
+{
+	static const struct {
+		const char *fields, *alertid;
+		bool is_integer;
+	} cases[] = {
+		{",\"alertstr\":\"INC-7\"}", "INC-7", false},
+		{",\"alertstr\":\"INC-7\",\"alertid\":0}", "INC-7", false},
+		{",\"alertid\":\"\",\"alertstr\":\"INC-7\"}", "INC-7", false},
+		{",\"alertstr\":\"INC-7\",\"alertid\":5}", "5", true},
+		{",\"alertid\":\"A\",\"alertstr\":\"a\\nb\"}", "A", false},
+		{",\"alertstr\":\"\",\"alertid\":0}", NULL, false},
+		{",\"aliasmatched\":true}", NULL, false},
+		{",\"aliasmatched\":\"main\"}", NULL, false},
+		{",\"aliasmatched\":null}", NULL, false},
+		{",\"aliasmatched\":[1,{\"a\":2.5}]}", NULL, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		char json[512];
+
+		snprintf(json, sizeof(json), "%s%s", OURS, cases[i].fields);
+		cleanup(cleanup_request) struct request *request = accepted(json);
+		if (cases[i].alertid)
+			assert_string_equal(request->alertid, cases[i].alertid);
+		else
+			assert_null(request->alertid);
+		assert_int_equal(request->alertid_is_integer, cases[i].is_integer);
+	}
+	check_refused(OURS ",\"alertstr\":7}", "alertstr", "must be a string, not an integer");
+	check_refused(OURS ",\"alertstr\":\"a\\nb\"}", "alertstr", "control character");
+}
+
 static void test_request_cannot_disable_configured_logging(void **state)
 {
 	struct config loud = config;
@@ -1045,6 +1079,7 @@ int main(void)
 		cmocka_unit_test(test_limits_are_inclusive),
 		cmocka_unit_test(test_configured_snap_length_is_capped),
 		cmocka_unit_test(test_alertid_may_be_text),
+		cmocka_unit_test(test_original_fields_are_accepted),
 		cmocka_unit_test(test_request_cannot_disable_configured_logging),
 		cmocka_unit_test(test_missing_id_is_generated_and_unique),
 		cmocka_unit_test(test_compact_json_keeps_order_and_numbers),
