@@ -115,6 +115,7 @@ struct config {
 		uint64_t port;	     /* 0: the scheme's default */
 		uint64_t timeout_ns; /* 0: none */
 		bool upload, verify;
+		char *compress; /* as compression_by_name() takes it; likewise below */
 	} cloudshark;
 	struct {
 		bool listen, tls, presence, allow_replica, cluster;
@@ -128,6 +129,7 @@ struct config {
 		bool upload;
 		uint64_t file_size_bytes, files_size_bytes;
 		uint64_t file_ttl_ns;
+		char *compress;
 		uint64_t port;
 		bool configured; /* an option or key of it was given; false: there may be no Redis */
 	} redis;
@@ -135,6 +137,7 @@ struct config {
 		uint64_t max_bytes;  /* 0: no limit */
 		uint64_t min_free;   /* percent */
 		uint64_t max_age_ns; /* 0: never removed */
+		char *compress;
 	} local;
 	struct {
 		uint64_t bytes; /* 0: off */

@@ -31,6 +31,7 @@
 
 static const char *const formats[] = {"pcapng", "pcap", NULL};
 static const char *const schemes[] = {"https", "http", NULL};
+static const char *const compressions[] = {"none", "zstd", "gzip", NULL};
 static const char *const methods[] = {"PUT", "POST", NULL};
 static const char *const alert_formats[] = {"eve",    "zeek",	   "alertmanager", "grafana", "falco",
 					    "wazuh",  "pagerduty", "opsgenie",	   "elastic", "trap",
@@ -38,6 +39,13 @@ static const char *const alert_formats[] = {"eve",    "zeek",	   "alertmanager",
 static const char *const input_kinds[] = {"redis-channel", "redis-list", "redis-stream", "unix-dgram", "udp",
 					  "unix-stream",   "tcp",	 "file",	 NULL};
 static const char *const headers_only[] = {"headers", NULL};
+
+#define COMPRESS_KEY(section, member)                                                                    \
+	{                                                                                                \
+		section, "compress", NULL, "KIND", CONFIG_CHOICE,                                        \
+			.choices = compressions, .fallback = "none", FIELD(member),                      \
+			.help = "compress files on the way there: none, zstd (fast; .zst) or gzip (.gz)" \
+	}
 
 /* Keys of every section that says what a request may ask for; `wide`: the default of what costs or shows more. */
 #define REQUESTS_KEYS(section, member, wide)                                                                           \
@@ -233,6 +241,7 @@ const struct config_row config_rows[] = {
 	 .help = "part of the filesystem that has to stay free, in percent; a file that would take it is refused"},
 	{"local", "max_age", NULL, "TIME", CONFIG_DURATION, 0, YEAR, .fallback = "0", FIELD(local.max_age_ns),
 	 .help = "remove this node's files from the directory when they are older; 0: never"},
+	COMPRESS_KEY("local", local.compress),
 
 	{"cloudshark", "host", "cshost", "HOST", CONFIG_STRING, .fallback = "localhost", FIELD(cloudshark.host),
 	 .required = true, .validate = config_rule_host, .help = "CloudShark host"},
@@ -252,6 +261,7 @@ const struct config_row config_rows[] = {
 	 .help = "verify the server's certificate and name"},
 	{"cloudshark", "ca_file", NULL, "FILE", CONFIG_FILE, .fallback = "", .fallback_text = "the system's",
 	 FIELD(cloudshark.ca_file), .help = "CA certificates to trust (PEM)"},
+	COMPRESS_KEY("cloudshark", cloudshark.compress),
 
 	{"redis", "listen", NULL, NULL, CONFIG_BOOL, .fallback = "true", FIELD(redis.listen),
 	 .help = "take requests from a Redis channel"},
@@ -311,6 +321,7 @@ const struct config_row config_rows[] = {
 	 FIELD(redis.files_size_bytes), .help = "largest size of this node's files in Redis at a time"},
 	{"redis", "file_ttl", NULL, "TIME", CONFIG_DURATION, NS_PER_S, YEAR, .fallback = "3600",
 	 FIELD(redis.file_ttl_ns), .help = "how long a file stays in Redis"},
+	COMPRESS_KEY("redis", redis.compress),
 
 	{"memory", "bytes", NULL, "SIZE", CONFIG_BYTES, 0, TIB, .fallback = "128MiB", FIELD(memory.bytes),
 	 .help = "memory for finished files; the oldest are dropped first; 0: no file is kept"},

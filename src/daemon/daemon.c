@@ -36,6 +36,8 @@
 #include "job/jobs.h"
 #include "pcapng/capture_file.h"
 #include "sink/cloudshark_sink.h"
+#include "sink/compressed_file.h"
+#include "sink/compressed_sink.h"
 #include "sink/delivery.h"
 #include "sink/directory_quota.h"
 #include "sink/directory_sink.h"
@@ -192,6 +194,31 @@ static int start_slabs(struct daemon *daemon, struct error *err)
 	return daemon->slabs ? 0 : error_set(err, -errno, "limits.warm_memory: %s", strerror(errno));
 }
 
+static bool charge_memory(void *ctx, size_t bytes)
+{
+	const struct daemon *daemon = ctx;
+
+	return engine_memory_charge(daemon->engine, bytes);
+}
+
+static void return_memory(void *ctx, size_t bytes)
+{
+	const struct daemon *daemon = ctx;
+
+	engine_memory_return(daemon->engine, bytes);
+}
+
+/* `kind`: a destination's key `compress`. The engine is there before the first file. */
+static struct sink *compressed(struct daemon *daemon, const char *kind, struct sink *sink)
+{
+	return compressed_sink_new(daemon->loop, sink,
+				   &(struct compressed_file_options){
+					   .kind = compression_by_name(kind),
+					   .slabs = daemon->slabs,
+					   .account = {charge_memory, return_memory, daemon},
+				   });
+}
+
 static int start_sinks(struct daemon *daemon)
 {
 	const struct config *config = daemon->config;
@@ -211,7 +238,8 @@ static int start_sinks(struct daemon *daemon)
 			.ca_file = config->cloudshark.ca_file,
 		};
 
-		sinks[count++] = cloudshark_sink_new(daemon->loop, &options);
+		sinks[count++] =
+			compressed(daemon, config->cloudshark.compress, cloudshark_sink_new(daemon->loop, &options));
 	}
 	if (config->general.writelocal) {
 		char prefix[CAPTURE_FILE_NAME_SIZE];
@@ -222,7 +250,8 @@ static int start_sinks(struct daemon *daemon)
 			.max_age_ns = config->local.max_age_ns,
 		};
 
-		sinks[count++] = directory_sink_new(daemon->loop, config->general.localdir, &quota);
+		sinks[count++] = compressed(daemon, config->local.compress,
+					    directory_sink_new(daemon->loop, config->general.localdir, &quota));
 	}
 	if (config->memory.bytes) {
 		const struct memory_sink_options options = {
@@ -244,7 +273,8 @@ static int start_sinks(struct daemon *daemon)
 			.on_request = !config->redis.upload,
 		};
 
-		sinks[count++] = redis_sink_new(daemon->loop, &daemon->redis.options, &options);
+		sinks[count++] = compressed(daemon, config->redis.compress,
+					    redis_sink_new(daemon->loop, &daemon->redis.options, &options));
 	}
 	if (!config->cloudshark.upload && !config->general.writelocal && !config->memory.bytes &&
 	    !(config->redis.listen && config->redis.upload))

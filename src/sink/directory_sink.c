@@ -27,6 +27,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/compression.h"
 #include "base/container_of.h"
 #include "base/error.h"
 #include "base/offload.h"
@@ -197,10 +198,11 @@ static int write_stream(struct sink_attempt *attempt, int fd)
 	return 0;
 }
 
-/* "<name>" for number 0, else "<name less extension>-<number>.<extension>". 0 or -ENAMETOOLONG. */
+/* "<name>" for number 0, else "<name less extension>-<number>.<extension>", where ".pcapng.gz" is one extension. 0 or
+ * -ENAMETOOLONG. */
 static int numbered_name(char numbered[static NAME_MAX + 1], const char *name, unsigned number)
 {
-	const char *extension = strrchr(name, '.');
+	const char *extension = memrchr(name, '.', compression_plain_name_size(name));
 	int length;
 
 	if (!extension)

@@ -12,6 +12,7 @@ Standard library only."""
 import argparse
 import contextlib
 import dataclasses
+import gzip
 import hashlib
 import hmac
 import json
@@ -28,6 +29,7 @@ import sys
 import threading
 import time
 import urllib.parse
+import zlib
 
 BODY_MAX = 1 << 30
 LINE_MAX = 16384
@@ -135,6 +137,34 @@ def check_capture(data):
     if data[:4] in (b"\xd4\xc3\xb2\xa1", b"\x4d\x3c\xb2\xa1", b"\xa1\xb2\xc3\xd4", b"\xa1\xb2\x3c\x4d"):
         return check_pcap(data)
     return "the file is no capture: unknown magic"
+
+
+def check_zstd(data):
+    """Walks one frame (RFC 8878, 3.1.1): the standard library has no decoder."""
+    if data[:4] != b"\x28\xb5\x2f\xfd" or len(data) < 6:
+        return "zstd: wrong magic, or no frame header"
+    single, checksum, dictionary = data[4] & 0x20, data[4] & 4, (0, 1, 2, 4)[data[4] & 3]
+    position = 5 + (not single) + dictionary + (1 if single else 0, 2, 4, 8)[data[4] >> 6]
+    last = False
+    while not last:
+        if position + 3 > len(data):
+            return f"zstd: cut short in a block's header at byte {position}"
+        header = int.from_bytes(data[position:position + 3], "little")
+        last = header & 1
+        position += 3 + (1 if header >> 1 & 3 == 1 else header >> 3)
+    return None if position + (4 if checksum else 0) == len(data) else "zstd: the frame does not end with the file"
+
+
+def check_file(filename, data):
+    """The same for a file that may be compressed, by its name."""
+    if filename.endswith(".zst"):
+        return check_zstd(data)
+    if filename.endswith(".gz"):
+        try:
+            data = gzip.decompress(data)
+        except (EOFError, OSError, zlib.error) as error:
+            return f"gzip: {error}"
+    return check_capture(data)
 
 
 # --- HTTP and multipart ---
@@ -426,7 +456,7 @@ class Handler(socketserver.BaseRequestHandler):
             filename, content, fields = parse_multipart(headers.get("content-type", ""), body)
         except UnicodeDecodeError as error:
             raise Fault(400, "multipart: not UTF-8") from error
-        wrong = check_capture(content)
+        wrong = check_file(filename, content)
         if wrong:
             raise Fault(422, wrong)
         upload = Upload(filename, content, fields, headers, secrets.token_hex(6))

@@ -365,6 +365,10 @@ static void test_existing_files_are_never_overwritten(void **state)
 	}
 	assert_text(inside(world, "a.b.pcapng"), "precious");
 	assert_string_equal(listing(world), "a.b-1.pcapng a.b-2.pcapng a.b.pcapng ");
+	put(inside(world, "c.pcapng.zst"), "precious");
+	file_init(&file, "c.pcapng.zst", 100);
+	deliver(world, &file);
+	assert_string_equal(file.outcome.url, inside(world, "c-1.pcapng.zst"));
 }
 
 static void test_symlink_with_the_final_name_is_not_followed(void **state)
