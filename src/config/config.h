@@ -115,6 +115,9 @@ struct config {
 		uint64_t port;	     /* 0: the scheme's default */
 		uint64_t timeout_ns; /* 0: none */
 		bool upload, verify;
+		char *customer_tokens_file;
+		char *customer_tokens; /* its text (base/customer_tokens.h); NULL: none */
+		char *public_url;
 		char *compress; /* as compression_by_name() takes it; likewise below */
 	} cloudshark;
 	struct {

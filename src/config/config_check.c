@@ -156,7 +156,7 @@ static bool is_secret_file(const struct config_row *file)
 		if (config_row_secret_file(&config_rows[i]) == file)
 			return true;
 	return file == row_of("requests", "keys_file") || file == row_of("api", "alert_tokens_file") ||
-	       file == row_of("rules", "sign_key");
+	       file == row_of("rules", "sign_key") || file == row_of("cloudshark", "customer_tokens_file");
 }
 
 /* The files of secrets have been read already. */

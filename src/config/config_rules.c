@@ -32,6 +32,20 @@ const char *config_rule_token(const char *text)
 	return NULL;
 }
 
+const char *config_rule_web_url(const char *text)
+{
+	const char *host = !strncmp(text, "http://", 7) ? text + 7 : !strncmp(text, "https://", 8) ? text + 8 : NULL;
+
+	if (!host)
+		return "must begin with http:// or https://";
+	if (!*host || *host == '/' || *host == ':')
+		return "must have a host";
+	for (; *host; host++)
+		if (!isgraph((unsigned char)*host) || strchr("@?#\\\"<>", *host))
+			return "must be scheme://host[:port][/path], without '@', '?', '#', quotes and spaces";
+	return NULL;
+}
+
 const char *config_rule_api_token(const char *text)
 {
 	return strlen(text) < CONFIG_SECRET_MIN ? "must have at least 16 characters" : config_rule_token(text);

@@ -6,6 +6,7 @@ const char *config_rule_api_token(const char *text); /* a token that is hard to 
 const char *config_rule_destination(const char *text);
 const char *config_rule_host(const char *text);	     /* a bare name or address */
 const char *config_rule_host_pair(const char *text); /* HOST=NODE */
+const char *config_rule_web_url(const char *text);   /* the beginning of links: http or https */
 const char *config_rule_token(const char *text);     /* is put into a URL's path unchanged */
 const char *config_rule_interface(const char *text); /* a name that the kernel accepts */
 const char *config_rule_endpoint(const char *text);  /* host:port, with an IPv6 address in brackets */

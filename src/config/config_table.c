@@ -253,6 +253,13 @@ const struct config_row config_rows[] = {
 	 .validate = config_rule_token, .help = "CloudShark API token; token_file is safer"},
 	{"cloudshark", "token_file", NULL, "FILE", CONFIG_FILE, .fallback = "", FIELD(cloudshark.token_file),
 	 .help = "file with the API token"},
+	{"cloudshark", "customer_tokens_file", NULL, "FILE", CONFIG_FILE, .fallback = "",
+	 FIELD(cloudshark.customer_tokens_file),
+	 .help = "file with tokens for requests of certain customers, one CUSTOMER:TOKEN a line; others have the API "
+		 "token; followed when it changes"},
+	{"cloudshark", "public_url", NULL, "URL", CONFIG_STRING, .fallback = "",
+	 .fallback_text = "scheme, host and port", FIELD(cloudshark.public_url), .validate = config_rule_web_url,
+	 .help = "what users reach CloudShark by: the links in events begin with it"},
 	{"cloudshark", "timeout", "cstimeout", "TIME", CONFIG_DURATION, 0, YEAR, .fallback = "0",
 	 FIELD(cloudshark.timeout_ns), .help = "time limit for one upload, in seconds; 0: no limit"},
 	{"cloudshark", "upload", "upload", NULL, CONFIG_BOOL, .fallback = "false", FIELD(cloudshark.upload),

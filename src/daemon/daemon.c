@@ -230,6 +230,8 @@ static int start_sinks(struct daemon *daemon)
 			.scheme = config->cloudshark.scheme,
 			.host = config->cloudshark.host,
 			.secret = daemon->secrets.cloudshark,
+			.customers = daemon->secrets.cloudshark_customers,
+			.public_url = config->cloudshark.public_url,
 			.port = (uint16_t)config->cloudshark.port,
 			.timeout_ns = config->cloudshark.timeout_ns,
 			.min_speed = config->limits.upload_speed,

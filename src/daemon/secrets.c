@@ -21,6 +21,12 @@ static int read_row(const void *ctx, const char *path, char *text, struct error 
 	return config_secret_read_again(ctx, path, text, err);
 }
 
+static int read_customers(const void *ctx, const char *path, char *text, struct error *err)
+{
+	(void)ctx;
+	return config_secret_read_customers(path, text, err);
+}
+
 static bool is_source(const char *path, const char *value)
 {
 	char *text = calloc(1, SECRET_ROOM);
@@ -31,6 +37,19 @@ static bool is_source(const char *path, const char *value)
 		explicit_bzero(text, SECRET_ROOM);
 	free(text);
 	return same;
+}
+
+static int init_customers(struct secrets *secrets, const struct config *config)
+{
+	const char *file = config->cloudshark.customer_tokens_file, *text = config->cloudshark.customer_tokens;
+	char room[PATH_MAX];
+
+	if (!text)
+		return 0;
+	secrets->cloudshark_customers =
+		secret_new(text, *file ? file : config_secret_credential("cloudshark", "customer_tokens", room),
+			   read_customers, NULL);
+	return secrets->cloudshark_customers ? 0 : -ENOMEM;
 }
 
 int secrets_init(struct secrets *secrets, const struct config *config)
@@ -58,7 +77,7 @@ int secrets_init(struct secrets *secrets, const struct config *config)
 		if (!*sources[i].secret)
 			return -ENOMEM;
 	}
-	return 0;
+	return init_customers(secrets, config);
 }
 
 void secrets_deinit(struct secrets *secrets)
@@ -67,4 +86,5 @@ void secrets_deinit(struct secrets *secrets)
 	secret_free(secrets->sentinel);
 	secret_free(secrets->cloudshark);
 	secret_free(secrets->api);
+	secret_free(secrets->cloudshark_customers);
 }

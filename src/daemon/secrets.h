@@ -9,6 +9,7 @@ struct secret;
 
 struct secrets {
 	struct secret *redis, *sentinel, *cloudshark, *api;
+	struct secret *cloudshark_customers; /* NULL: none */
 };
 
 /* 0 or -ENOMEM; call secrets_deinit either way. */

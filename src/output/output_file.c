@@ -147,6 +147,7 @@ int output_file_init(struct output_file *output, const struct output_file_option
 		.name = output->name,
 		.tags = options->tags,
 		.comment = request->comment,
+		.customer = request->customer,
 		.id = request->id,
 		.capture = options->capture,
 		.ctx = output,

@@ -14,13 +14,16 @@ struct sink;
 
 struct cloudshark_sink_options {
 	const char *scheme, *host, *token;
-	struct secret *secret; /* not copied, must outlive the sink; used instead of `token` unless NULL */
-	uint16_t port;	       /* 0: the scheme's default */
-	uint64_t timeout_ns;   /* for one upload; 0: none (a slow one still ends) */
-	uint64_t min_speed;    /* bytes a second, over any window; a slower upload is aborted; 0: 1 KiB/s */
-	uint64_t window_ns;    /* 0: 60 s */
-	bool verify;	       /* TLS: certificate and host name */
-	const char *ca_file;   /* NULL or "": the system's authorities */
+	struct secret *secret;	  /* not copied, must outlive the sink; used instead of `token` unless NULL */
+	struct secret *customers; /* likewise: a text of tokens by customer (base/customer_tokens.h), used before both;
+				     NULL: none */
+	const char *public_url;	  /* what links begin with; NULL or "": the server's address */
+	uint16_t port;		  /* 0: the scheme's default */
+	uint64_t timeout_ns;	  /* for one upload; 0: none (a slow one still ends) */
+	uint64_t min_speed;	  /* bytes a second, over any window; a slower upload is aborted; 0: 1 KiB/s */
+	uint64_t window_ns;	  /* 0: 60 s */
+	bool verify;		  /* TLS: certificate and host name */
+	const char *ca_file;	  /* NULL or "": the system's authorities */
 };
 
 /* Options are copied. NULL on ENOMEM. */

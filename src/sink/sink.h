@@ -15,11 +15,12 @@
 
 /* The file to deliver. Owned by the caller, unchanged until the delivery ends. */
 struct sink_file {
-	const char *name;    /* file name, safe characters only */
-	const char *tags;    /* comma-separated, as in the contract */
-	const char *comment; /* NULL: none */
-	const char *id;	     /* the request's id, for logs */
-	const char *capture; /* the capture's id */
+	const char *name;     /* file name, safe characters only */
+	const char *tags;     /* comma-separated, as in the contract */
+	const char *comment;  /* NULL: none */
+	const char *customer; /* NULL: none */
+	const char *id;	      /* the request's id, for logs */
+	const char *capture;  /* the capture's id */
 	void *ctx;
 	/* Opens a new stream over the same bytes; several destinations may read at the same time. False on ENOMEM. */
 	bool (*open)(void *ctx, struct byte_stream *stream);

@@ -18,6 +18,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/secret.h"
 #include "redis/connection/redis_options.h"
 #include "sink/cloudshark_sink.h"
 #include "sink/delivery.h"
@@ -36,7 +37,7 @@ struct options {
 	struct redis_sink_options redis_file;
 	char *sentinels[SENTINELS_MAX];
 	struct delivery_options delivery;
-	const char *directory, *tags, *comment, *path;
+	const char *directory, *tags, *comment, *customer, *path;
 	uint64_t generated_records; /* 0: a real file */
 	unsigned files;
 };
@@ -195,6 +196,7 @@ static int start_uploads(struct probe *probe)
 		upload->file = (struct sink_file){.name = upload->name,
 						  .tags = options->tags,
 						  .comment = options->comment,
+						  .customer = options->customer,
 						  .id = "probe",
 						  .capture = upload->capture,
 						  .ctx = upload,
@@ -261,6 +263,9 @@ enum choice {
 	FILES,
 	TAGS,
 	COMMENT,
+	CUSTOMER,
+	CUSTOMER_TOKENS,
+	PUBLIC_URL,
 	SIZE,
 	REDIS_PORT,
 	REDIS_SIZE,
@@ -288,6 +293,9 @@ static const struct option option_table[] = {{"scheme", required_argument, NULL,
 					     {"files", required_argument, NULL, FILES},
 					     {"tags", required_argument, NULL, TAGS},
 					     {"comment", required_argument, NULL, COMMENT},
+					     {"customer", required_argument, NULL, CUSTOMER},
+					     {"customer-tokens", required_argument, NULL, CUSTOMER_TOKENS},
+					     {"public-url", required_argument, NULL, PUBLIC_URL},
 					     {"size", required_argument, NULL, SIZE},
 					     {"redis-port", required_argument, NULL, REDIS_PORT},
 					     {"redis-size", required_argument, NULL, REDIS_SIZE},
@@ -319,6 +327,9 @@ static bool take_option(struct options *options, int choice)
 	case FILES: options->files = (unsigned)number(optarg); break;
 	case TAGS: options->tags = optarg; break;
 	case COMMENT: options->comment = optarg; break;
+	case CUSTOMER: options->customer = optarg; break;
+	case CUSTOMER_TOKENS: options->cloudshark.customers = secret_new(optarg, NULL, NULL, NULL); break;
+	case PUBLIC_URL: options->cloudshark.public_url = optarg; break;
 	case SIZE: options->generated_records = number(optarg) / RECORD + 1; break;
 	case REDIS_PORT: options->redis.port = (uint16_t)number(optarg); break;
 	case REDIS_SIZE: options->redis_file.bytes_max = number(optarg); break;
@@ -415,5 +426,6 @@ int main(int argc, char **argv)
 	if (probe.loop)
 		event_base_free(probe.loop);
 	free(probe.content);
+	secret_free(probe.options.cloudshark.customers);
 	return r < 0;
 }

@@ -288,6 +288,26 @@ def test_copies_are_far_apart(capture):
         assert len(server.requests) == 3
 
 
+# --- tokens of customers ---
+
+
+def test_customer_has_a_token_of_its_own(capture):
+    tokens = f"# by hand\nACME:{TOKEN[::-1]}\nOther: one:5678\n"
+    with CloudSharkServer(TOKEN, more_tokens=[TOKEN[::-1], "5678"]) as server:
+        for customer, token in (("ACME", TOKEN[::-1]), ("Other: one", "5678"), ("acme", TOKEN), ("ACME ", TOKEN), (None, TOKEN)):
+            outcome = run(capture, "--customer-tokens", tokens, *(["--customer", customer] if customer else []), server=server)
+            assert outcome.only["ok"] and server.uploads[-1].token == token, customer
+        assert server.faults == []
+        server.behave(refuse(403, f"{TOKEN[::-1].upper()} is bad, and so is {TOKEN[::-1]}"))
+        assert refused(run(capture, "--customer-tokens", tokens, "--customer", "ACME", server=server)) == "HTTP 403: *** is bad, and so is ***"
+
+
+def test_links_begin_with_the_public_url(capture):
+    with CloudSharkServer(TOKEN) as server:
+        outcome = run(capture, "--public-url", "https://cs.example.net/shark/", server=server)
+        assert outcome.only["url"] == f"https://cs.example.net/shark/captures/{server.uploads[0].id}"
+
+
 def test_numeric_id_is_accepted(capture):
     with CloudSharkServer(TOKEN, behaviour=[answer('{"id": 4711}')]) as server:
         assert run(capture, server=server).only["url"] == f"http://127.0.0.1:{server.port}/captures/4711"
@@ -628,7 +648,7 @@ def form(*parts, end="--=_b--\r\n"):
 
 FILE = ('Content-Disposition: form-data; name="file"; filename="a.pcap"', CONTENT)
 TYPE = "multipart/form-data; boundary==_b"
-UPLOAD = "/api/v1/T/upload"
+UPLOAD, SEARCH = "/api/v1/T/upload", "/api/v1/T/search"
 
 
 @pytest.mark.parametrize("status, body, method, path, headers", [pytest.param(*case[1:], id=case[0]) for case in [
@@ -648,11 +668,15 @@ UPLOAD = "/api/v1/T/upload"
     ("cut capture", 422, form((FILE[0], CONTENT[:-1])), "POST", UPLOAD, {}),
     ("empty capture", 422, form((FILE[0], b"")), "POST", UPLOAD, {}),
     ("two lengths", 400, b"", "POST", UPLOAD, {"Transfer-Encoding": "chunked"}),
+    ("search with a body", 400, b"x", "GET", SEARCH + "?search[filename]=a", {}),
+    ("search for nothing", 400, None, "GET", SEARCH + "?search[filename]=", {}),
+    ("search by another field", 400, None, "GET", SEARCH + "?search[tags][]=a", {}),
+    ("search with a wrong token", 401, None, "GET", "/api/v1/X/search?search[filename]=a", {}),
 ]])
 def test_receiver_is_strict(status, body, method, path, headers):
     with CloudSharkServer("T") as server:
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
-        connection.request(method, path, body, {"Content-Type": TYPE, **headers, "Content-Length": str(len(body))})
+        connection.request(method, path, body, {} if body is None else {"Content-Type": TYPE, **headers, "Content-Length": str(len(body))})
         response = connection.getresponse()
         reply = json.loads(response.read())
         connection.close()

@@ -329,6 +329,14 @@ static void test_cluster_and_sentinel_keys_are_checked(void **state)
 	assert_loads("[redis]\npresence = false\nstream = \"s\"\ngroup = \"g\"\nstream_max_age = \"1h\"\n"
 		     "nodes = [\"a:1\", \"[::1]:65535\"]\nupload = true\nfile_size = \"1MiB\"\nfile_ttl = 60\n");
 	assert_loads("[redis]\nsentinels = [\"s1:26379\"]\nmaster = \"m\"\nsentinel_auth = \"p\"\n");
+	assert_loads("[cloudshark]\npublic_url = \"https://cs.example.net:8443/shark/\"");
+	assert_fault("[cloudshark]\npublic_url = \"cs.example.net\"",
+		     "t.toml:2:14: cloudshark.public_url: \"cs.example.net\" must begin with http:// or https://");
+	assert_fault("[cloudshark]\npublic_url = \"http:///captures\"",
+		     "t.toml:2:14: cloudshark.public_url: \"http:///captures\" must have a host");
+	assert_fault("[cloudshark]\npublic_url = \"https://user@cs.example.net\"",
+		     "t.toml:2:14: cloudshark.public_url: \"https://user@cs.example.net\" must be "
+		     "scheme://host[:port][/path], without '@', '?', '#', quotes and spaces");
 	assert_fault("[redis]\nnodes = [\"a\"]", "t.toml:2:9: redis.nodes: \"a\" must be host:port");
 	assert_fault("[redis]\nnodes = [\"a:0\"]", "t.toml:2:9: redis.nodes: \"a:0\" must end in a port, 1 to 65535");
 	assert_fault("[redis]\nnodes = [\"::1:6379\"]",
