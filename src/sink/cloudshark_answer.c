@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Ids go into links, so only harmless ones are taken. */
+/* Ids go into links, so only harmless ones are taken. A search may find names that merely contain the one asked for. */
 #include "sink/cloudshark_answer.h"
 
 #include <ctype.h>
@@ -59,4 +59,24 @@ void cloudshark_answer_exceptions(const char *body, size_t size, struct buffer *
 	}
 	if (json_is_string(exceptions))
 		(void)!buffer_append_string(reasons, json_string_value(exceptions));
+}
+
+enum cloudshark_search cloudshark_answer_find(const char *body, size_t size, const char *filename,
+					      char id[static CLOUDSHARK_ID_SIZE])
+{
+	cleanup(cleanup_json) json_t *answer = json_loadb(body, size, 0, NULL);
+	const json_t *captures = json_object_get(answer, "captures"), *capture;
+	enum cloudshark_search result = json_is_array(captures) ? CLOUDSHARK_ABSENT : CLOUDSHARK_UNCLEAR;
+	size_t index;
+
+	json_array_foreach(captures, index, capture)
+	{
+		const char *name = json_string_value(json_object_get(capture, "filename"));
+
+		if (name && strcmp(name, filename) == 0 && read_id(capture, id))
+			return CLOUDSHARK_FOUND;
+		if (!name || strcmp(name, filename) == 0)
+			result = CLOUDSHARK_UNCLEAR;
+	}
+	return result;
 }

@@ -8,6 +8,14 @@
  * CloudShark has the file, and a second upload would only duplicate it. http_verdict() decides about every other
  * answer.
  *
+ * If the answer to a whole upload is lost (the connection broke, or a gateway gave up on the server), CloudShark may
+ * have the file. So the next attempt first asks for it by its name, which is unique:
+ *
+ *     search ──found──> success, with its link
+ *        ├──not there──> upload
+ *        ├──the server is away or busy──> the attempt ends; the next one asks again
+ *        └──no answer that tells (search not allowed, …)──> upload; success has a warning
+ *
  * The token is part of the URL, so it may come back in libcurl's messages, in a redirect, or in a server's text about
  * the request. Every such text is scrubbed of it before it is cut to size.
  */
@@ -52,7 +60,7 @@ struct sink_attempt {
 	bool stream_open;
 	struct byte_stream stream;
 	uint64_t sent_bytes; /* of the stream */
-	unsigned copies;     /* sent whole on connections that were lost before an answer came */
+	char unclear[192];   /* why a search did not tell whether the file is there; "": none was made, or it did */
 	struct http_transfer *transfer;
 	curl_mime *form;
 	struct curl_slist *headers;
@@ -122,6 +130,21 @@ static void put_link(const struct sink_attempt *attempt, const char *id, struct 
 		token_spellings_scrub(&attempt->token, outcome->url, sizeof(outcome->url), buffer_text(&link));
 }
 
+/* Whether the server may have taken a file that was sent whole: no answer came, or one of a gateway that got none. */
+static bool is_answer_lost(const struct http_reply *reply)
+{
+	return reply->status == 0 || reply->status == 502 || reply->status == 504;
+}
+
+static void warn_of_copy(const struct sink_attempt *attempt, struct sink_outcome *outcome)
+{
+	struct error text;
+
+	error_set(&text, 0, "an earlier upload got no answer, so it may be there %s; asked for it: %s",
+		  attempt->file->copies > 1 ? "several times" : "twice", attempt->unclear);
+	report_text_copy(outcome->warning, sizeof(outcome->warning), text.text);
+}
+
 static void evaluate_reply(const struct sink_attempt *attempt, const struct http_reply *reply,
 			   struct sink_outcome *outcome)
 {
@@ -132,7 +155,7 @@ static void evaluate_reply(const struct sink_attempt *attempt, const struct http
 	outcome->retry_after_ns = reply->retry_after_ns;
 	if (outcome->verdict != SINK_OK) {
 		describe_failure(attempt, reply, outcome->error, sizeof(outcome->error));
-		outcome->copies = reply->status ? 0 : attempt->copies + sent_whole;
+		outcome->copies = sent_whole && is_answer_lost(reply);
 		return;
 	}
 	if (cloudshark_answer_id(reply->body, reply->body_size, id)) {
@@ -145,6 +168,8 @@ static void evaluate_reply(const struct sink_attempt *attempt, const struct http
 			    log_str("file", attempt->file->name), log_int("status", reply->status),
 			    log_str("reason", outcome->warning));
 	}
+	if (attempt->unclear[0])
+		warn_of_copy(attempt, outcome);
 }
 
 /* --- the upload --- */
@@ -163,14 +188,16 @@ static size_t read_file(char *into, size_t size, size_t count, void *ctx)
 	return got ? got : CURL_READFUNC_ABORT;
 }
 
-/* Called by libcurl when it must send again on another connection. */
+/* Called by libcurl when it must send again on another connection. Not if all was sent: the server may have the file.
+ */
 static int seek_file(void *ctx, curl_off_t offset, int origin)
 {
 	struct sink_attempt *attempt = ctx;
 
 	if (origin != SEEK_SET || offset != 0)
 		return CURL_SEEKFUNC_CANTSEEK;
-	attempt->copies += attempt->sent_bytes == attempt->stream.size_bytes;
+	if (attempt->sent_bytes == attempt->stream.size_bytes)
+		return CURL_SEEKFUNC_FAIL;
 	attempt->stream.rewind(attempt->stream.ctx);
 	attempt->sent_bytes = 0;
 	return CURL_SEEKFUNC_OK;
@@ -278,6 +305,81 @@ static int start_upload(struct sink_attempt *attempt)
 	return http_transfer_start(attempt->transfer);
 }
 
+/* --- the search --- */
+
+static void finish_search(struct sink_attempt *attempt, enum sink_verdict verdict, const struct http_reply *reply)
+{
+	struct sink_outcome outcome = {.verdict = verdict, .retry_after_ns = reply->retry_after_ns};
+
+	describe_failure(attempt, reply, outcome.error, sizeof(outcome.error));
+	report(attempt, &outcome, reply->status);
+}
+
+static bool is_away_or_busy(long status)
+{
+	static const long statuses[] = {408, 429, 502, 503, 504};
+
+	for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++)
+		if (status == statuses[i])
+			return true;
+	return false;
+}
+
+static void upload_after_search(struct sink_attempt *attempt)
+{
+	struct sink_outcome outcome = {.verdict = SINK_RETRY, .error = "out of memory"};
+
+	http_transfer_free(take(attempt->transfer));
+	if (start_upload(attempt) < 0)
+		report(attempt, &outcome, 0);
+}
+
+static void search_done(void *ctx, const struct http_reply *reply)
+{
+	struct sink_attempt *attempt = ctx;
+	struct sink_outcome found = {.verdict = SINK_OK};
+	enum cloudshark_search result = CLOUDSHARK_UNCLEAR;
+	char id[CLOUDSHARK_ID_SIZE];
+
+	if (reply->status == 0 || is_away_or_busy(reply->status)) {
+		finish_search(attempt, http_verdict(reply, false), reply);
+		return;
+	}
+	if (reply->status == 200 && reply->result == CURLE_OK)
+		result = cloudshark_answer_find(reply->body, reply->body_size, attempt->file->name, id);
+	log_debug(sink, "upload-searched", log_str("request", attempt->file->id), log_str("file", attempt->file->name),
+		  log_int("status", reply->status), log_bool("found", result == CLOUDSHARK_FOUND),
+		  log_bool("clear", result != CLOUDSHARK_UNCLEAR));
+	if (result == CLOUDSHARK_FOUND) {
+		put_link(attempt, id, &found);
+		report(attempt, &found, reply->status);
+		return;
+	}
+	if (result == CLOUDSHARK_UNCLEAR)
+		describe_failure(attempt, reply, attempt->unclear, sizeof(attempt->unclear));
+	upload_after_search(attempt);
+}
+
+static int start_search(struct sink_attempt *attempt)
+{
+	CURL *easy;
+	char *name, *parameters = NULL;
+	int code = CURLE_OUT_OF_MEMORY;
+
+	attempt->transfer = http_transfer_new(attempt->cloudshark->client, search_done, attempt);
+	if (!attempt->transfer)
+		return -ENOMEM;
+	easy = http_transfer_easy(attempt->transfer);
+	name = curl_easy_escape(easy, attempt->file->name, 0);
+	if (name && asprintf(&parameters, "?search%%5Bfilename%%5D=%s", name) < 0)
+		parameters = NULL;
+	if (parameters)
+		code = set_url(attempt, "search", parameters);
+	curl_free(name);
+	free(parameters);
+	return code == CURLE_OK ? http_transfer_start(attempt->transfer) : -ENOMEM;
+}
+
 /* --- an attempt --- */
 
 static struct sink_attempt *cloudshark_start(struct sink *sink, const struct sink_file *file, sink_attempt_done done,
@@ -291,7 +393,7 @@ static struct sink_attempt *cloudshark_start(struct sink *sink, const struct sin
 	attempt->file = file;
 	attempt->done = done;
 	attempt->ctx = ctx;
-	if (take_token(attempt) < 0 || start_upload(attempt) < 0)
+	if (take_token(attempt) < 0 || (file->copies ? start_search(attempt) : start_upload(attempt)) < 0)
 		return NULL;
 	return take(attempt);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Sink: CloudShark's upload API (POST <scheme>://<host>[:port]/api/v1/<token>/upload). Streams from memory through one
- * libcurl multi handle on the loop. The token never reaches a log, an event or an error text.
+ * libcurl multi handle on the loop. If the answer to a whole upload was lost, the next attempt first asks whether the
+ * file is there (GET …/search). The token never reaches a log, an event or an error text.
  */
 #pragma once
 

@@ -29,6 +29,9 @@
 #define CHUNK_BYTES (256 * 1024)
 #define THREAD_NICE 10
 #define LOG_BURST 10 /* "delivery-not-compressed" lines per second and destination */
+#define NO_OTHER_NAME                                                                                           \
+	"there is no memory to compress the file, and it may be there compressed, under another name, from an " \
+	"earlier attempt"
 #define COULD_NOT_START "cannot start the attempt: out of memory, or too many are running"
 
 struct compressed_sink {
@@ -192,6 +195,15 @@ static void use_source_file(struct sink_attempt *attempt)
 			    log_str("reason", reason), log_uint("suppressed", suppressed));
 }
 
+/* It is tried again. */
+static void end_attempt(struct sink_attempt *attempt, const char *error)
+{
+	struct sink_outcome outcome = {.verdict = SINK_RETRY};
+
+	report_text_copy(outcome.error, sizeof(outcome.error), error);
+	report(attempt, &outcome);
+}
+
 static void task_done(struct offload_task *task)
 {
 	struct sink_attempt *attempt = container_of(task, struct sink_attempt, task);
@@ -202,16 +214,17 @@ static void task_done(struct offload_task *task)
 		return;
 	}
 	close_source(attempt);
+	if (!attempt->compressed && attempt->source->copies) {
+		end_attempt(attempt, NO_OTHER_NAME);
+		return;
+	}
 	if (attempt->compressed)
 		use_compressed_file(attempt);
 	else
 		use_source_file(attempt);
 	attempt->inner = inner->class->start(inner, &attempt->file, inner_done, attempt);
-	if (attempt->inner)
-		return;
-	struct sink_outcome outcome = {.verdict = SINK_RETRY};
-	report_text_copy(outcome.error, sizeof(outcome.error), COULD_NOT_START);
-	report(attempt, &outcome);
+	if (!attempt->inner)
+		end_attempt(attempt, COULD_NOT_START);
 }
 
 static struct sink_attempt *compressed_start(struct sink *sink, const struct sink_file *file, sink_attempt_done done,

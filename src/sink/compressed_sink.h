@@ -2,7 +2,8 @@
 /*
  * Sink: another sink, which gets each file compressed, its name with ".gz" or ".zst" at the end. An offload pool
  * compresses the file into memory before the other sink's attempt starts; each attempt compresses it anew, so that none
- * of that memory is held in between. A file for which there is no memory is delivered as it is, with a warning.
+ * of that memory is held in between. A file for which there is no memory is delivered as it is, with a warning; unless
+ * it may be there from an earlier attempt, and must not get a second name.
  */
 #pragma once
 

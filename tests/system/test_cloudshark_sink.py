@@ -18,7 +18,7 @@ import urllib.parse
 
 import pytest
 
-from lib.cloudshark_server import Behaviour, CloudSharkServer, answer, busy, check_capture, close, hang, ok, redirect, refuse, slow
+from lib.cloudshark_server import Behaviour, CloudSharkServer, answer, busy, check_capture, close, hang, lose, ok, redirect, refuse, slow
 from lib.daemon import PROGRAM
 from lib.waiting import seconds
 
@@ -288,6 +288,45 @@ def test_copies_are_far_apart(capture):
         assert len(server.requests) == 3
 
 
+# --- a lost answer to a whole upload: the next attempt asks first ---
+
+
+@pytest.mark.parametrize("lost", [lose(), lose(502), lose(504)], ids=["hang up", "502", "504"])
+def test_lost_answer_makes_no_second_file_where_the_server_can_be_asked(capture, lost):
+    with CloudSharkServer(TOKEN, behaviour=[lost], search=[busy(503), busy(504)]) as server:
+        outcome = run(capture, server=server, attempts=9)
+        upload, = server.uploads
+        assert len(server.requests) == 1 and len(server.searches) == 3 and server.faults == []
+    assert outcome.only == {"name": "cloudshark", "ok": True, "error": None, "attempts": 4,
+                            "url": f"http://127.0.0.1:{server.port}/captures/{upload.id}"}
+    assert outcome.deliveries[0]["opens"] == 1
+
+
+def test_file_that_the_search_does_not_find_is_uploaded_again(capture):
+    with CloudSharkServer(TOKEN, behaviour=[close("after")]) as server:
+        outcome = run(capture, server=server)
+        assert len(server.uploads) == len(server.searches) == 1 and server.faults == []
+    assert (outcome.only["ok"], outcome.only["attempts"], outcome.only.get("warning")) == (True, 2, None)
+
+
+@pytest.mark.parametrize("search, reason", [(refuse(403, "no search for you"), "HTTP 403: no search for you"), (answer("OK"), "HTTP 200"),
+                                            (answer("[" * 70000), "HTTP 200: the answer is too long")], ids=range(3))
+def test_second_file_is_reported_where_the_server_cannot_be_asked(capture, search, reason):
+    with CloudSharkServer(TOKEN, behaviour=[lose()], search=search) as server:
+        outcome = run(capture, server=server)
+        assert len(server.uploads) == 2 and len(server.searches) == 1
+    assert (outcome.only["ok"], outcome.only["attempts"]) == (True, 2)
+    assert outcome.only["warning"] == f"an earlier upload got no answer, so it may be there twice; asked for it: {reason}"
+
+
+def test_libcurl_does_not_send_a_whole_file_again_by_itself(capture):
+    """It does so on its own when a kept connection is closed."""
+    with CloudSharkServer(TOKEN, behaviour=[ok(), lose()]) as server:
+        outcome = run(capture, "--files", "2", "--parallel", "1", server=server)
+        assert len(server.uploads) == 2 and len(server.searches) == 1
+    assert [delivery["results"][0]["attempts"] for delivery in outcome.deliveries] == [1, 2]
+
+
 # --- tokens of customers ---
 
 
@@ -297,7 +336,9 @@ def test_customer_has_a_token_of_its_own(capture):
         for customer, token in (("ACME", TOKEN[::-1]), ("Other: one", "5678"), ("acme", TOKEN), ("ACME ", TOKEN), (None, TOKEN)):
             outcome = run(capture, "--customer-tokens", tokens, *(["--customer", customer] if customer else []), server=server)
             assert outcome.only["ok"] and server.uploads[-1].token == token, customer
-        assert server.faults == []
+        server.behave([lose()])
+        assert run(capture, "--customer-tokens", tokens, "--customer", "ACME", server=server).only["attempts"] == 2
+        assert len(server.uploads) == 6 and server.faults == []
         server.behave(refuse(403, f"{TOKEN[::-1].upper()} is bad, and so is {TOKEN[::-1]}"))
         assert refused(run(capture, "--customer-tokens", tokens, "--customer", "ACME", server=server)) == "HTTP 403: *** is bad, and so is ***"
 

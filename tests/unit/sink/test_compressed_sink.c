@@ -318,6 +318,13 @@ static void test_without_memory_the_file_goes_as_it_is(void **state)
 					    ? "a graver one"
 					    : "delivered without compression: limits.memory has no room for it");
 	}
+	atomic_store(&allowed, 0);
+	begin(world, BIG);
+	world->source.file.copies = 1; /* it may be there, compressed */
+	run_until_inner(world);
+	assert_int_equal(world->source.dones, 1);
+	assert_int_equal(world->source.outcome.verdict, SINK_RETRY);
+	assert_non_null(strstr(world->source.outcome.error, "no memory to compress the file"));
 	atomic_store(&allowed, SIZE_MAX);
 	world_free(world);
 }
