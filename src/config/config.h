@@ -118,6 +118,7 @@ struct config {
 		char *customer_tokens_file;
 		char *customer_tokens; /* its text (base/customer_tokens.h); NULL: none */
 		char *public_url;
+		bool filter_links;
 		char *compress; /* as compression_by_name() takes it; likewise below */
 	} cloudshark;
 	struct {

@@ -260,6 +260,8 @@ const struct config_row config_rows[] = {
 	{"cloudshark", "public_url", NULL, "URL", CONFIG_STRING, .fallback = "",
 	 .fallback_text = "scheme, host and port", FIELD(cloudshark.public_url), .validate = config_rule_web_url,
 	 .help = "what users reach CloudShark by: the links in events begin with it"},
+	{"cloudshark", "filter_links", NULL, NULL, CONFIG_BOOL, .fallback = "false", FIELD(cloudshark.filter_links),
+	 .help = "let links open the file with the request's filter, where it has an equal in Wireshark"},
 	{"cloudshark", "timeout", "cstimeout", "TIME", CONFIG_DURATION, 0, YEAR, .fallback = "0",
 	 FIELD(cloudshark.timeout_ns), .help = "time limit for one upload, in seconds; 0: no limit"},
 	{"cloudshark", "upload", "upload", NULL, CONFIG_BOOL, .fallback = "false", FIELD(cloudshark.upload),

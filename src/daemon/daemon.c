@@ -232,6 +232,7 @@ static int start_sinks(struct daemon *daemon)
 			.secret = daemon->secrets.cloudshark,
 			.customers = daemon->secrets.cloudshark_customers,
 			.public_url = config->cloudshark.public_url,
+			.filter_links = config->cloudshark.filter_links,
 			.port = (uint16_t)config->cloudshark.port,
 			.timeout_ns = config->cloudshark.timeout_ns,
 			.min_speed = config->limits.upload_speed,

@@ -9,6 +9,8 @@
 #include "output/filter_text.h"
 #include "output/host_info.h"
 
+#define FILTER_SNAP_MIN 64 /* bytes of a packet: two VLAN tags and an IPv6 header */
+
 /* One reader of the output file. */
 struct file_reader {
 	struct store_merge *packets;
@@ -148,6 +150,7 @@ int output_file_init(struct output_file *output, const struct output_file_option
 		.tags = options->tags,
 		.comment = request->comment,
 		.customer = request->customer,
+		.filter = request->snap >= FILTER_SNAP_MIN ? request->bpf : NULL,
 		.id = request->id,
 		.capture = options->capture,
 		.ctx = output,

@@ -32,6 +32,7 @@
 #include "base/secret.h"
 #include "http/http_client.h"
 #include "sink/cloudshark_answer.h"
+#include "sink/display_filter.h"
 #include "sink/http_verdict.h"
 #include "sink/report_text.h"
 #include "sink/sink.h"
@@ -50,6 +51,7 @@ struct cloudshark_sink {
 	char *public_url;		    /* NULL: base_url is */
 	struct secret *secret, *own_secret; /* own_secret: to be freed, or NULL */
 	struct secret *customers;	    /* NULL: none */
+	bool filter_links;
 };
 
 struct sink_attempt {
@@ -120,14 +122,29 @@ static void describe_failure(const struct sink_attempt *attempt, const struct ht
 	token_spellings_scrub(&attempt->token, into, room, r < 0 ? "out of memory" : buffer_text(&text));
 }
 
+/* "?filter=…", encoded; NULL: there is no such filter, or ENOMEM. The caller frees with curl_free(). */
+static char *link_filter(const struct sink_attempt *attempt)
+{
+	const char *filter = attempt->cloudshark->filter_links ? attempt->file->filter : NULL;
+	cleanup(cleanup_free) char *display = filter ? display_filter_from_capture(filter) : NULL;
+
+	return display ? curl_easy_escape(NULL, display, 0) : NULL;
+}
+
 static void put_link(const struct sink_attempt *attempt, const char *id, struct sink_outcome *outcome)
 {
 	const struct cloudshark_sink *cloudshark = attempt->cloudshark;
 	cleanup(buffer_deinit) struct buffer link = BUFFER_INIT(sizeof(outcome->url));
 
+	char *filter = link_filter(attempt);
+
 	if (buffer_printf(&link, "%s/captures/%s",
-			  cloudshark->public_url ? cloudshark->public_url : cloudshark->base_url, id) == 0)
+			  cloudshark->public_url ? cloudshark->public_url : cloudshark->base_url, id) == 0) {
+		if (filter)
+			(void)!buffer_printf(&link, "?filter=%s", filter); /* or without it: a link has its cap */
 		token_spellings_scrub(&attempt->token, outcome->url, sizeof(outcome->url), buffer_text(&link));
+	}
+	curl_free(filter);
 }
 
 /* Whether the server may have taken a file that was sent whole: no answer came, or one of a gateway that got none. */
@@ -471,6 +488,7 @@ struct sink *cloudshark_sink_new(struct event_base *loop, const struct cloudshar
 		cloudshark->own_secret = secret_new(options->token, NULL, NULL, NULL);
 	cloudshark->secret = options->secret ? options->secret : cloudshark->own_secret;
 	cloudshark->customers = options->customers;
+	cloudshark->filter_links = options->filter_links;
 	cloudshark->client = http_client_new(loop, &client);
 	if (format_base(&cloudshark->base_url, options, https) < 0)
 		cloudshark->base_url = NULL;

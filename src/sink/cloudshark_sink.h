@@ -19,6 +19,7 @@ struct cloudshark_sink_options {
 	struct secret *customers; /* likewise: a text of tokens by customer (base/customer_tokens.h), used before both;
 				     NULL: none */
 	const char *public_url;	  /* what links begin with; NULL or "": the server's address */
+	bool filter_links;	  /* links have the request's filter as a display filter, where there is one */
 	uint16_t port;		  /* 0: the scheme's default */
 	uint64_t timeout_ns;	  /* for one upload; 0: none (a slow one still ends) */
 	uint64_t min_speed;	  /* bytes a second, over any window; a slower upload is aborted; 0: 1 KiB/s */

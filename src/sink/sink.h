@@ -19,9 +19,10 @@ struct sink_file {
 	const char *tags;     /* comma-separated, as in the contract */
 	const char *comment;  /* NULL: none */
 	const char *customer; /* NULL: none */
-	const char *id;	      /* the request's id, for logs */
-	const char *capture;  /* the capture's id */
-	unsigned copies;      /* earlier attempts that sent the whole file to this destination and got no answer */
+	const char *filter; /* a capture filter that all packets match; NULL: none, or they are cut too short to tell */
+	const char *id;	    /* the request's id, for logs */
+	const char *capture; /* the capture's id */
+	unsigned copies;     /* earlier attempts that sent the whole file to this destination and got no answer */
 	void *ctx;
 	/* Opens a new stream over the same bytes; several destinations may read at the same time. False on ENOMEM. */
 	bool (*open)(void *ctx, struct byte_stream *stream);

@@ -37,7 +37,7 @@ struct options {
 	struct redis_sink_options redis_file;
 	char *sentinels[SENTINELS_MAX];
 	struct delivery_options delivery;
-	const char *directory, *tags, *comment, *customer, *path;
+	const char *directory, *tags, *comment, *customer, *filter, *path;
 	uint64_t generated_records; /* 0: a real file */
 	unsigned files;
 };
@@ -197,6 +197,7 @@ static int start_uploads(struct probe *probe)
 						  .tags = options->tags,
 						  .comment = options->comment,
 						  .customer = options->customer,
+						  .filter = options->filter,
 						  .id = "probe",
 						  .capture = upload->capture,
 						  .ctx = upload,
@@ -266,6 +267,7 @@ enum choice {
 	CUSTOMER,
 	CUSTOMER_TOKENS,
 	PUBLIC_URL,
+	FILTER,
 	SIZE,
 	REDIS_PORT,
 	REDIS_SIZE,
@@ -296,6 +298,7 @@ static const struct option option_table[] = {{"scheme", required_argument, NULL,
 					     {"customer", required_argument, NULL, CUSTOMER},
 					     {"customer-tokens", required_argument, NULL, CUSTOMER_TOKENS},
 					     {"public-url", required_argument, NULL, PUBLIC_URL},
+					     {"filter", required_argument, NULL, FILTER},
 					     {"size", required_argument, NULL, SIZE},
 					     {"redis-port", required_argument, NULL, REDIS_PORT},
 					     {"redis-size", required_argument, NULL, REDIS_SIZE},
@@ -330,6 +333,7 @@ static bool take_option(struct options *options, int choice)
 	case CUSTOMER: options->customer = optarg; break;
 	case CUSTOMER_TOKENS: options->cloudshark.customers = secret_new(optarg, NULL, NULL, NULL); break;
 	case PUBLIC_URL: options->cloudshark.public_url = optarg; break;
+	case FILTER: options->filter = optarg; options->cloudshark.filter_links = true; break;
 	case SIZE: options->generated_records = number(optarg) / RECORD + 1; break;
 	case REDIS_PORT: options->redis.port = (uint16_t)number(optarg); break;
 	case REDIS_SIZE: options->redis_file.bytes_max = number(optarg); break;

@@ -17,9 +17,14 @@ import time
 import urllib.parse
 
 import pytest
+from scapy.layers.inet import ICMP, IP, TCP, UDP, fragment
+from scapy.layers.inet6 import IPv6
+from scapy.layers.l2 import ARP, GRE, Dot1Q, Ether
+from scapy.utils import wrpcap
 
 from lib.cloudshark_server import Behaviour, CloudSharkServer, answer, busy, check_capture, close, hang, lose, ok, redirect, refuse, slow
 from lib.daemon import PROGRAM
+from lib.pcapfile import CaptureFile, tshark
 from lib.waiting import seconds
 
 PROBE = os.environ.get("UPLOAD_PROBE", os.path.join(os.path.dirname(PROGRAM), "tests", "probes", "upload_probe"))
@@ -347,6 +352,30 @@ def test_links_begin_with_the_public_url(capture):
     with CloudSharkServer(TOKEN) as server:
         outcome = run(capture, "--public-url", "https://cs.example.net/shark/", server=server)
         assert outcome.only["url"] == f"https://cs.example.net/shark/captures/{server.uploads[0].id}"
+
+
+def some_packets():
+    """All kinds that a filter might take and a display filter hide."""
+    one, two = "10.0.0.1", "10.9.0.2"
+    ether = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
+    fragments = fragment(IP(src=one, dst=two) / UDP(sport=53, dport=5000) / (b"x" * 3000), fragsize=1400)
+    quoted = IP(src=two, dst=one) / ICMP(type=3, code=3) / IP(src=one, dst=two) / UDP(sport=5000, dport=53)
+    return [ether / IP(src=one, dst=two) / TCP(dport=443), ether / IP(src=two, dst="192.0.2.1") / ICMP(), ether / quoted,
+            ether / ARP(psrc=one, pdst=two), ether / ARP(psrc="192.0.2.1", pdst=one), ether / IPv6(src="2001:db8::1", dst="2001:db8::2") / UDP(),
+            ether / Dot1Q(vlan=5) / IP(src=one, dst=two) / TCP(), *(ether / one_of for one_of in fragments[:2]),
+            ether / IP(src="192.0.2.1", dst="192.0.2.2") / GRE() / IP(src=one, dst=two) / ICMP()]
+
+
+def test_link_opens_the_file_with_a_filter_that_hides_nothing(capture, tmp_path):
+    wrpcap(str(tmp_path / "all.pcap"), some_packets())
+    with CloudSharkServer(TOKEN) as server:
+        for given, shown in (("host 10.0.0.1 and not tcp port 1", 6), ("icmp or arp", 4), ("dst host 10.9.0.2 or net 2001:db8::/32", 5)):
+            url = run(capture, "--filter", given, server=server).only["url"]
+            display = urllib.parse.parse_qs(urllib.parse.urlsplit(url).query, strict_parsing=True)["filter"][0]
+            taken = tmp_path / "taken.pcap"
+            subprocess.run(["tcpdump", "-r", tmp_path / "all.pcap", "-w", taken, given], check=True, capture_output=True)
+            assert len(CaptureFile(str(taken)).packets) == shown == len(tshark(taken, "-Y", display).splitlines()), (given, display)
+        assert run(capture, "--filter", "port 53", server=server).only["url"].endswith(f"/captures/{server.uploads[-1].id}")
 
 
 def test_numeric_id_is_accepted(capture):
