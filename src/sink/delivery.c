@@ -247,6 +247,24 @@ size_t deliveries_destination_names(const struct deliveries *deliveries, const c
 	return deliveries->destination_count;
 }
 
+struct sink *deliveries_sink(const struct deliveries *deliveries, const char *name)
+{
+	for (size_t i = 0; i < deliveries->destination_count; i++)
+		if (strcmp(deliveries->destinations[i].sink->name, name) == 0)
+			return deliveries->destinations[i].sink;
+	return NULL;
+}
+
+const struct delivery_options *deliveries_options(const struct deliveries *deliveries)
+{
+	return &deliveries->options;
+}
+
+struct event_base *deliveries_loop(const struct deliveries *deliveries)
+{
+	return deliveries->loop;
+}
+
 bool deliveries_is_enabled(const struct deliveries *deliveries, const char *name)
 {
 	for (size_t i = 0; i < deliveries->destination_count; i++)

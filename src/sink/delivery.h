@@ -37,6 +37,8 @@ struct delivery_result {
 	const char *error;   /* NULL: none */
 	const char *warning; /* of a success; NULL: none */
 	unsigned attempts;
+	bool streamed;	    /* sent while it grew */
+	uint64_t delivered; /* of such a file: bytes that the destination took */
 };
 
 /* Called once, from the loop, when every destination has taken or finally refused the file. The delivery and the
@@ -53,6 +55,11 @@ size_t deliveries_destination_names(const struct deliveries *deliveries, const c
 
 /* Whether files go there without being asked to. */
 bool deliveries_is_enabled(const struct deliveries *deliveries, const char *name);
+
+/* The sink of this name; NULL: there is none. For files that grow (sink/stream_delivery.h). */
+struct sink *deliveries_sink(const struct deliveries *deliveries, const char *name);
+const struct delivery_options *deliveries_options(const struct deliveries *deliveries); /* complete */
+struct event_base *deliveries_loop(const struct deliveries *deliveries);
 
 /*
  * `destinations` NULL: all except those on request. `file` stays the caller's and must live until `done`, which gets

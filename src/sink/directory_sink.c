@@ -32,6 +32,7 @@
 #include "base/offload.h"
 #include "sink/directory_file.h"
 #include "sink/directory_quota.h"
+#include "sink/directory_stream.h"
 #include "sink/report_text.h"
 #include "sink/sink.h"
 
@@ -63,6 +64,7 @@ struct upkeep {
 enum stage { STAGE_WRITING, STAGE_NAMING, STAGE_ENDED };
 
 struct sink_attempt {
+	struct directory_stream *growing; /* NULL: the file is whole, and the members below are for it */
 	struct offload_task task;
 	const struct directory_sink *sink;
 	char name[NAME_MAX + 1];
@@ -290,6 +292,43 @@ static struct sink_attempt *directory_start(struct sink *sink, const struct sink
 	return take(attempt);
 }
 
+/* --- files that grow --- */
+
+static void on_growing_done(void *ctx, const struct sink_outcome *outcome)
+{
+	struct sink_attempt *attempt = ctx;
+
+	attempt->done(attempt->ctx, outcome);
+	free(attempt);
+}
+
+static struct sink_attempt *directory_start_growing(struct sink *sink, const struct sink_file *file,
+						    sink_attempt_done done, void *ctx)
+{
+	const struct directory_sink *directory_sink = container_of(sink, struct directory_sink, sink);
+	const struct directory_stream_options options = {directory_sink->offload, directory_sink->quota,
+							 directory_sink->path};
+	struct sink_attempt *attempt = calloc(1, sizeof(*attempt));
+
+	if (!attempt)
+		return NULL;
+	attempt->done = done;
+	attempt->ctx = ctx;
+	attempt->growing = directory_stream_new(&options, file, on_growing_done, attempt);
+	if (attempt->growing)
+		return attempt;
+	free(attempt);
+	return NULL;
+}
+
+static void directory_more(struct sink *sink, struct sink_attempt *attempt)
+{
+	(void)sink;
+	directory_stream_more(attempt->growing);
+}
+
+/* --- cancelling --- */
+
 /* The deadline, on the monotonic clock, shared by all attempts that are cancelled now. */
 static struct timespec cancel_deadline(struct directory_sink *directory_sink)
 {
@@ -313,6 +352,12 @@ static bool directory_cancel(struct sink *sink, struct sink_attempt *attempt, st
 	enum stage stage;
 	int r = 0;
 
+	if (attempt->growing) {
+		const bool ended = directory_stream_cancel(attempt->growing, outcome);
+
+		free(attempt);
+		return ended;
+	}
 	pthread_mutex_lock(&attempt->lock);
 	while (attempt->stage == STAGE_NAMING && r != ETIMEDOUT)
 		r = pthread_cond_clockwait(&attempt->ended, &attempt->lock, CLOCK_MONOTONIC, &deadline);
@@ -409,6 +454,8 @@ static const struct sink_class directory_class = {
 	.start = directory_start,
 	.cancel = directory_cancel,
 	.free = directory_free,
+	.start_growing = directory_start_growing,
+	.more = directory_more,
 };
 
 struct sink *directory_sink_new(struct event_base *loop, const char *path, const struct directory_quota_options *quota)

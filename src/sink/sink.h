@@ -24,6 +24,9 @@ struct sink_file {
 	/* Opens a new stream over the same bytes; several destinations may read at the same time. False on ENOMEM. */
 	bool (*open)(void *ctx, struct byte_stream *stream);
 	void (*close)(void *ctx, struct byte_stream *stream);
+	/* Of a file that grows, when an attempt fails: whether another one begins with the first byte, so that what
+	 * this one has left must go. NULL for other files. */
+	bool (*restarts)(void *ctx);
 };
 
 enum sink_verdict {
@@ -36,9 +39,10 @@ struct sink_outcome {
 	enum sink_verdict verdict;
 	uint64_t retry_after_ns; /* SINK_RETRY: wait at least this long (Retry-After); 0: the usual back-off */
 	unsigned copies;	 /* SINK_RETRY: times the whole file was sent and no answer came: it may be there */
-	char url[1024];		 /* where the file is now; "" if unknown */
+	char url[1024];		 /* where the file is now, or what there is of it; "" if unknown */
 	char error[1024];	 /* "" on success */
 	char warning[256];	 /* SINK_OK: what is amiss nevertheless; else "" */
+	uint64_t sent_bytes;	 /* of a file that grows, unless SINK_OK: bytes that the destination took */
 };
 
 struct sink_attempt; /* in progress; defined by each sink */
@@ -58,10 +62,21 @@ struct sink_class {
 	/*
 	 * Ends an attempt; `done` is not called. On return the file is not read any more (a sink with threads waits for
 	 * its thread, or keeps what it needs). True: the attempt had already ended, or could not be held back, with
-	 * this outcome. False: it had no effect.
+	 * this outcome. False: it had no effect, but for `sent_bytes` of a file that grows.
 	 */
 	bool (*cancel)(struct sink *sink, struct sink_attempt *attempt, struct sink_outcome *outcome);
 	void (*free)(struct sink *sink);
+	/*
+	 * For files that grow while they are sent; both NULL: this kind cannot take them. `start_growing` is as
+	 * `start`. The stream that the file opens grows, and the attempt reads from it what it can send. When there was
+	 * nothing left to read it waits for `more`: bytes have come, or the end; never called from within a call of the
+	 * attempt's, but perhaps while it still sends. The attempt ends well once everything is sent. An attempt
+	 * that fails, or is cancelled, leaves what was sent unless the file restarts; then the outcome has a url, and
+	 * is final.
+	 */
+	struct sink_attempt *(*start_growing)(struct sink *sink, const struct sink_file *file, sink_attempt_done done,
+					      void *ctx);
+	void (*more)(struct sink *sink, struct sink_attempt *attempt);
 };
 
 /* Embedded in every sink; implementations use container_of. */
@@ -69,6 +84,12 @@ struct sink {
 	const struct sink_class *class;
 	const char *name; /* "cloudshark", "local": as in events and to_destinations */
 	bool on_request;  /* only for files that name it, not one of "all that are enabled" */
+	bool whole_only;  /* it takes no file that grows, although its kind can: it is set up so */
 };
+
+static inline bool sink_can_grow(const struct sink *sink)
+{
+	return sink->class->more && !sink->whole_only;
+}
 
 #define SINKS_MAX 16
