@@ -92,6 +92,7 @@ static const struct row rows[] = {
 	{"merge", read_flag, NULL, ALERT_IN_TEXT},
 	{"follow", read_flag, NULL, ALERT_IN_TEXT},
 	{"drop_duplicates", read_flag, NULL, ALERT_IN_TEXT},
+	{"stream", read_flag, NULL, ALERT_IN_TEXT},
 	{"destinations", read_strings, "to_destinations", ALERT_IN_TEXT},
 	{"cooldown", read_duration, NULL, ALERT_IN_TEXT},
 	{"max_running", read_limit, NULL, ALERT_IN_TEXT},

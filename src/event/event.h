@@ -40,6 +40,8 @@ struct event_destination {
 	const char *error;   /* NULL: none */
 	const char *warning; /* of a success; NULL: none */
 	unsigned attempts;
+	bool streamed;	    /* sent while the capture ran */
+	uint64_t delivered; /* of such a file: bytes that it took */
 };
 
 /* An interface that could not take part. */

@@ -117,6 +117,8 @@ static size_t read_destinations(const json_t *array, struct event_destination de
 			.error = text_of(object, "error"),
 			.warning = text_of(object, "warning"),
 			.attempts = (unsigned)number_of(object, "attempts"),
+			.streamed = json_object_get(object, "delivered"),
+			.delivered = number_of(object, "delivered"),
 		};
 	}
 	return count;

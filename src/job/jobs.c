@@ -465,11 +465,23 @@ static bool on_armed(void *ctx, struct capture *capture, int code, const char *r
 	return true;
 }
 
+static void on_continued(void *ctx, struct capture *capture, struct capture *next)
+{
+	struct jobs *jobs = ctx;
+	struct job *job = capture_owner(capture);
+
+	capture_set_owner(next, job);
+	capture_set_number(next, job_next_number(job));
+	job_add_capture(job, next);
+	jobs->counts.running++;
+	jobs->expected--;
+}
+
 static void on_capturing_ended(void *ctx, struct capture *capture)
 {
 	struct jobs *jobs = ctx;
 
-	(void)capture;
+	jobs->expected -= capture_files_left(capture);
 	jobs->counts.running--;
 	jobs->counts.delivering++;
 }
@@ -699,6 +711,7 @@ struct jobs *jobs_new(const struct jobs_options *options, struct error *err)
 		.deliveries = options->deliveries,
 		.bus = options->bus,
 		.withdrawn = on_armed,
+		.continued = on_continued,
 		.capturing_ended = on_capturing_ended,
 		.finished = on_capture_finished,
 		.ctx = jobs,

@@ -141,8 +141,8 @@ int output_file_init(struct output_file *output, const struct output_file_option
 	output->info.comment_count = output->comments.count;
 	output->info.interfaces = output->interfaces;
 	output->info.interface_count = output->part_count;
-	capture_file_name(output->name, options->node, options->interface, options->report->from_ns, request->id,
-			  output->format);
+	capture_file_name(output->name, options->node, options->interface, options->report->from_ns,
+			  options->file_id ? options->file_id : request->id, output->format);
 	output->file = (struct sink_file){
 		.name = output->name,
 		.tags = options->tags,

@@ -257,6 +257,35 @@ static int check_follow(const struct request *request, struct request_refusal *r
 	return request_refuse(refusal, "follow", "needs the interface \"any\"");
 }
 
+/* A series of files. */
+static int check_series(const struct request *request, struct request_refusal *refusal)
+{
+	const bool given = request->every_ns || request->every_bytes;
+	const char *field = request->live ? "files" : request->merge ? "merge" : request->follow ? "follow" : NULL;
+
+	if (given != (request->files > 0))
+		return request_refuse(refusal, given ? "files" : "every", "is missing: files and every go together");
+	if (given && field)
+		return request_refuse(refusal, field, "is not possible with a series of files");
+	return 0;
+}
+
+/* A series by time lasts as long as its files. */
+static int set_series(struct request *request, const struct config *config, struct request_refusal *refusal)
+{
+	if (request->every_bytes && request->every_bytes < request->bytes)
+		request->bytes = request->every_bytes;
+	if (!request->every_ns || request->duration_ns || request->idle_ns || request->to_ns)
+		return 0;
+	if (request->every_ns > config->general.maxduration_ns / request->files)
+		return request_refuse(refusal, "files",
+				      "%" PRIu64 " of %.12g s each are more than %" PRIu64 " s (general.maxduration)",
+				      request->files, (double)request->every_ns / NS_PER_S,
+				      config->general.maxduration_ns / NS_PER_S);
+	request->duration_ns = request->every_ns * request->files;
+	return 0;
+}
+
 /* Without `duration`, `timeout` (in idle_ns so far) limits the whole capture. */
 static void resolve_times(struct request *request, const struct config *config)
 {
@@ -281,11 +310,28 @@ static int check_live(const struct request *request, struct request_refusal *ref
 	return request->live && field ? request_refuse(refusal, field, "is not possible with a live capture") : 0;
 }
 
+/* Likewise for a file that is delivered while it grows. A client's file does anyway. */
+static int check_stream(struct request *request, const json_t *message, struct request_refusal *refusal)
+{
+	if (!request->stream || request->live)
+		return 0;
+	if (request->format == REQUEST_FORMAT_PCAP)
+		return request_refuse(refusal, json_object_get(message, "format") ? "format" : "stream",
+				      "a file that is sent while it grows must be pcapng");
+	if (request->drop_duplicates)
+		return request_refuse(refusal, "drop_duplicates", "is not possible with stream");
+	if (json_is_true(json_object_get(message, "packetdebug")))
+		return request_refuse(refusal, "packetdebug", "is not possible with stream");
+	request->packetdebug = false;
+	return 0;
+}
+
 static int complete(struct request *request, json_t *message, const struct config *config,
 		    struct request_refusal *refusal)
 {
 	if (check_window(request, config, refusal) < 0 || check_follow(request, refusal) < 0 ||
-	    check_live(request, refusal) < 0)
+	    check_live(request, refusal) < 0 || check_series(request, refusal) < 0 ||
+	    check_stream(request, message, refusal) < 0)
 		return -EINVAL;
 	if (request->drop_duplicates && !request->merge)
 		return request_refuse(refusal, "drop_duplicates",
@@ -293,6 +339,8 @@ static int complete(struct request *request, json_t *message, const struct confi
 	request->time_given = request->duration_ns || request->idle_ns || request->to_ns;
 	request->packets_given = json_integer_value(json_object_get(message, "packets")) > 0;
 	request->bytes_given = json_integer_value(json_object_get(message, "bytes")) > 0;
+	if (set_series(request, config, refusal) < 0)
+		return -EINVAL;
 	resolve_times(request, config);
 	if (!request->id_given && request_make_id(request->id) < 0)
 		return request_refuse(refusal, "id",

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/packet.h"
 
@@ -26,6 +27,9 @@ struct config_requests;
 #define REQUEST_SNAP_MAX PACKET_SNAPLEN_MAX
 #define REQUEST_ID_SIZE 65
 #define REQUEST_MAC_BYTES 32
+#define REQUEST_FILES_MAX 1000		     /* of a series */
+#define REQUEST_EVERY_NS_MIN (NS_PER_S / 10) /* of each of them */
+#define REQUEST_EVERY_BYTES_MIN (64 * 1024)
 #define REQUEST_ENDLESS_NS ((uint64_t)INT64_MAX / 2) /* the duration of a live capture without a limit; 146 years */
 
 enum request_format { REQUEST_FORMAT_PCAPNG, REQUEST_FORMAT_PCAP };
@@ -71,12 +75,15 @@ struct request {
 	char *dedupe; /* key that marks repetitions, instead of alertid; NULL: not given */
 	bool stop;    /* ends the captures with its dedupe key; says nothing else */
 	enum request_format format;
-	bool live;		      /* its packets go to a client while it runs, not to destinations */
-	bool merge;		      /* one file with all interfaces */
-	bool drop_duplicates;	      /* of frames that several of them saw; with `merge` only */
-	bool follow;		      /* interfaces that appear join "any" */
-	bool logrequest, packetdebug; /* set by the request or the configuration */
-	char **destinations;	      /* NULL: all that are enabled */
+	bool live;			/* its packets go to a client while it runs, not to destinations */
+	uint64_t files;			/* a series of at most this many for each interface; 0: one */
+	uint64_t every_ns, every_bytes; /* what each of them holds; one of the two, with `files` */
+	bool stream;			/* its files are delivered while they grow */
+	bool merge;			/* one file with all interfaces */
+	bool drop_duplicates;		/* of frames that several of them saw; with `merge` only */
+	bool follow;			/* interfaces that appear join "any" */
+	bool logrequest, packetdebug;	/* set by the request or the configuration */
+	char **destinations;		/* NULL: all that are enabled */
 	size_t destination_count;
 	uint64_t received_ns;		       /* real time */
 	uint64_t published_error_ns;	       /* how far off published_ns may be */

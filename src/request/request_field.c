@@ -43,6 +43,10 @@ static const struct request_field fields[] = {
 	{"id", TYPE_STRING, .set = request_value_set_id},
 	{"format", TYPE_STRING, .set = request_value_set_format},
 	{"merge", TYPE_BOOL, .set = request_value_set_flag, OFFSET(merge)},
+	{"files", TYPE_INTEGER, .set = request_value_set_files},
+	{"every", TYPE_NUMBER | TYPE_STRING, .set = request_value_set_every,
+	 .expected = "a number of seconds, or a size such as \"100MB\""},
+	{"stream", TYPE_BOOL, .set = request_value_set_flag, OFFSET(stream)},
 	{"drop_duplicates", TYPE_BOOL, .set = request_value_set_flag, OFFSET(drop_duplicates)},
 	{"follow", TYPE_BOOL, .set = request_value_set_flag, OFFSET(follow)},
 	{"to_destinations", TYPE_ARRAY, .set = request_list_set_destinations},
@@ -145,7 +149,8 @@ static int check_fields(struct request_draft *draft, json_t *message)
 		if (field->unavailable)
 			return request_refuse(draft->refusal, name, "%s", field->unavailable);
 		if (!(field->types & 1U << json_typeof(value)))
-			return request_refuse(draft->refusal, name, "must be %s, not %s", describe_types(field->types),
+			return request_refuse(draft->refusal, name, "must be %s, not %s",
+					      field->expected ? field->expected : describe_types(field->types),
 					      describe_value(value));
 	}
 	if (json_is_true(json_object_get(message, "stop")))

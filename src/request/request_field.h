@@ -39,6 +39,7 @@ struct request_field {
 	const char *limit_name;		 /* numbers: the limit's key */
 	size_t bytes_max;		 /* strings */
 	enum request_text_kind kind;	 /* strings */
+	const char *expected;		 /* for a wrong type; NULL: by `types` */
 	const char *unavailable;	 /* why the field is refused; NULL: it is not */
 };
 

@@ -13,9 +13,11 @@
 
 #include "base/clock.h"
 #include "base/printable.h"
+#include "base/quantity.h"
 #include "config/config.h"
 
 #define REQUEST_TIME_MAX 64 /* bytes of a time as text */
+#define REQUEST_SIZE_TEXT_MAX 32
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
 
 int request_value_check_text(struct request_draft *draft, const char *field, const json_t *value, size_t max,
@@ -148,6 +150,50 @@ int request_value_set_seconds(struct request_draft *draft, const struct request_
 		return request_refuse(draft->refusal, field->name, "is %.12g s, less than a nanosecond", seconds);
 	if (ns)
 		*target = ns < max_ns ? ns : max_ns;
+	return 0;
+}
+
+int request_value_set_files(struct request_draft *draft, const struct request_field *field, const json_t *value)
+{
+	const json_int_t number = json_integer_value(value);
+
+	if (number < 0 || number > REQUEST_FILES_MAX)
+		return request_refuse(draft->refusal, field->name, "is %" JSON_INTEGER_FORMAT "; it must be 1 to %d",
+				      number, REQUEST_FILES_MAX);
+	draft->request->files = (uint64_t)number;
+	return 0;
+}
+
+/* A number is a time, a text is a size. */
+int request_value_set_every(struct request_draft *draft, const struct request_field *field, const json_t *value)
+{
+	struct request *request = draft->request;
+	const uint64_t most = draft->config->general.maxbytes;
+	const double seconds = json_number_value(value);
+	char quote[REQUEST_QUOTE_SIZE];
+	uint64_t bytes;
+
+	if (!json_is_string(value)) {
+		if (seconds != 0 &&
+		    (seconds * NS_PER_S < REQUEST_EVERY_NS_MIN || seconds * NS_PER_S > (double)REQUEST_ENDLESS_NS))
+			return request_refuse(draft->refusal, field->name, "is %.12g s; it must be at least %g s",
+					      seconds, (double)REQUEST_EVERY_NS_MIN / NS_PER_S);
+		request->every_ns = (uint64_t)(seconds * NS_PER_S + 0.5);
+		return 0;
+	}
+	if (request_value_check_text(draft, field->name, value, REQUEST_SIZE_TEXT_MAX, TEXT_LINE) < 0)
+		return -EINVAL;
+	if (!json_string_length(value))
+		return 0;
+	if (quantity_parse_bytes(json_string_value(value), &bytes) < 0)
+		return request_refuse(draft->refusal, field->name,
+				      "\"%s\" is not a size like \"100MB\"; a time is a number",
+				      request_text_quote(json_string_value(value), json_string_length(value), quote));
+	if (bytes < REQUEST_EVERY_BYTES_MIN || bytes > most)
+		return request_refuse(draft->refusal, field->name,
+				      "is %" PRIu64 " bytes; it must be %d to %" PRIu64 " (general.maxbytes)", bytes,
+				      REQUEST_EVERY_BYTES_MIN, most);
+	request->every_bytes = bytes;
 	return 0;
 }
 

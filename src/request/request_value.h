@@ -13,6 +13,8 @@
 int request_value_set_text(struct request_draft *draft, const struct request_field *field, const json_t *value);
 int request_value_set_count(struct request_draft *draft, const struct request_field *field, const json_t *value);
 int request_value_set_seconds(struct request_draft *draft, const struct request_field *field, const json_t *value);
+int request_value_set_files(struct request_draft *draft, const struct request_field *field, const json_t *value);
+int request_value_set_every(struct request_draft *draft, const struct request_field *field, const json_t *value);
 int request_value_set_snap(struct request_draft *draft, const struct request_field *field, const json_t *value);
 int request_value_set_flag(struct request_draft *draft, const struct request_field *field, const json_t *value);
 int request_value_set_time(struct request_draft *draft, const struct request_field *field, const json_t *value);
