@@ -15,6 +15,7 @@ static const char *option_name(const char *field)
 		{"to_destinations", "destination"},
 		{"drop_duplicates", "drop-duplicates"},
 		{"sig", "key-file"},
+		{"stream", "streamed"},
 	};
 
 	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)

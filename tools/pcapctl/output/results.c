@@ -31,6 +31,12 @@ bool event_is_final(const json_t *event)
 	return is_kind(event, "done") || is_kind(event, "failed") || is_kind(event, "rejected");
 }
 
+bool event_is_rotated(const json_t *event)
+{
+	return strcmp(json_text(event, "reason"), "rotated") == 0 ||
+	       strcmp(json_text(event, "ended_by"), "rotated") == 0;
+}
+
 bool event_is_success(const json_t *event)
 {
 	size_t i;

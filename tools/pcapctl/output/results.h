@@ -13,6 +13,9 @@
 
 /* "done", "failed", "rejected": nothing follows for this capture. */
 bool event_is_final(const json_t *event);
+
+/* Final, but the series of files goes on with another capture. */
+bool event_is_rotated(const json_t *event);
 bool event_is_success(const json_t *event); /* done, and every destination took it */
 bool event_is_empty(const json_t *event);   /* done, without a packet */
 
