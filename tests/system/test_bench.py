@@ -83,6 +83,14 @@ def test_copying_is_measured_cold_and_warm(tmp_path):
     assert "<svg" in (tmp_path / "everything.svg").read_text()
 
 
+def test_streamed_capture_shows_its_peak_memory(tmp_path):
+    result = bench("--quick", "--only", "streamed", "--to", str(tmp_path))
+    assert result.returncode == 0, result.stderr
+    rows = json.loads((tmp_path / "results.json").read_text())["results"]["streamed"]["rows"]
+    assert [row["label"] for row in rows] == ["1 MB", "0.06 GB"]
+    assert all(row["peak"] > 0 and row["packets"] + row["lost"] == row["sent"] for row in rows), rows
+
+
 def test_idle_memory_is_measured_before_and_after_a_capture(tmp_path):
     result = bench("--quick", "--only", "idle", "--to", str(tmp_path))
     assert result.returncode == 0, result.stderr
