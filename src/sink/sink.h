@@ -13,6 +13,12 @@
 #include "base/byte_stream.h"
 #include "base/cleanup.h"
 
+/* What a request sets instead of the configuration; NULL: not given. For S3. */
+struct sink_overrides {
+	const char *bucket, *folder, *region, *endpoint, *acl;
+	const char *encryption; /* "none", or as in S3's header */
+};
+
 /* The file to deliver. Owned by the caller, unchanged until the delivery ends. */
 struct sink_file {
 	const char *name;    /* file name, safe characters only */
@@ -20,6 +26,7 @@ struct sink_file {
 	const char *comment; /* NULL: none */
 	const char *id;	     /* the request's id, for logs */
 	const char *capture; /* the capture's id */
+	struct sink_overrides overrides;
 	void *ctx;
 	/* Opens a new stream over the same bytes; several destinations may read at the same time. False on ENOMEM. */
 	bool (*open)(void *ctx, struct byte_stream *stream);

@@ -18,12 +18,14 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/secret.h"
 #include "redis/connection/redis_options.h"
 #include "sink/cloudshark_sink.h"
 #include "sink/delivery.h"
 #include "sink/directory_quota.h"
 #include "sink/directory_sink.h"
 #include "sink/redis_sink.h"
+#include "sink/s3/s3_sink.h"
 
 #define FILES_MAX 256
 #define SENTINELS_MAX 8
@@ -34,6 +36,9 @@ struct options {
 	struct cloudshark_sink_options cloudshark;
 	struct redis_options redis; /* port 0: no such sink */
 	struct redis_sink_options redis_file;
+	struct s3_sink_options s3; /* no bucket: no such sink */
+	const char *s3_secret, *s3_token;
+	struct sink_overrides overrides;
 	char *sentinels[SENTINELS_MAX];
 	struct delivery_options delivery;
 	const char *directory, *tags, *comment, *path;
@@ -45,6 +50,7 @@ struct probe {
 	struct options options;
 	struct event_base *loop;
 	struct deliveries *deliveries;
+	struct secret *s3_secret, *s3_token;
 	uint8_t *content;
 	uint64_t size;
 	struct upload *uploads;
@@ -197,6 +203,7 @@ static int start_uploads(struct probe *probe)
 						  .comment = options->comment,
 						  .id = "probe",
 						  .capture = upload->capture,
+						  .overrides = options->overrides,
 						  .ctx = upload,
 						  .open = upload_open,
 						  .close = upload_close};
@@ -207,9 +214,22 @@ static int start_uploads(struct probe *probe)
 	return 0;
 }
 
+static struct sink *make_s3(struct probe *probe)
+{
+	struct s3_sink_options *options = &probe->options.s3;
+
+	options->access_key = probe->s3_secret = secret_new(probe->options.s3_secret, NULL, NULL, NULL);
+	options->session_token = probe->s3_token = secret_new(probe->options.s3_token, NULL, NULL, NULL);
+	options->verify = probe->options.cloudshark.verify;
+	options->ca_file = probe->options.cloudshark.ca_file;
+	options->window_ns = probe->options.cloudshark.window_ns;
+	options->backoff_ns = probe->options.delivery.first_backoff_ns;
+	return probe->s3_secret && probe->s3_token ? s3_sink_new(probe->loop, "s3", options) : NULL;
+}
+
 static int make_deliveries(struct probe *probe)
 {
-	struct sink *sinks[3];
+	struct sink *sinks[4];
 	size_t count = 0;
 
 	if (probe->options.cloudshark.host &&
@@ -218,6 +238,8 @@ static int make_deliveries(struct probe *probe)
 	if (probe->options.directory &&
 	    !(sinks[count++] = directory_sink_new(probe->loop, probe->options.directory,
 						  &(struct directory_quota_options){.name_prefix = "node-"})))
+		return -ENOMEM;
+	if (probe->options.s3.bucket && !(sinks[count++] = make_s3(probe)))
 		return -ENOMEM;
 	if (probe->options.redis.port &&
 	    !(sinks[count++] = redis_sink_new(probe->loop, &probe->options.redis, &probe->options.redis_file)))
@@ -267,7 +289,20 @@ enum choice {
 	REDIS_TTL_S,
 	REDIS_HELD,
 	SENTINEL,
-	MASTER
+	MASTER,
+	S3_ENDPOINT,
+	S3_REGION,
+	S3_BUCKET,
+	S3_FOLDER,
+	S3_ACL,
+	S3_ENCRYPTION,
+	S3_KMS_KEY,
+	S3_ID,
+	S3_SECRET,
+	S3_TOKEN,
+	S3_HOST_STYLE,
+	S3_ALLOW,
+	S3_SET
 };
 
 static const struct option option_table[] = {{"scheme", required_argument, NULL, SCHEME},
@@ -295,6 +330,19 @@ static const struct option option_table[] = {{"scheme", required_argument, NULL,
 					     {"redis-held", required_argument, NULL, REDIS_HELD},
 					     {"sentinel", required_argument, NULL, SENTINEL},
 					     {"master", required_argument, NULL, MASTER},
+					     {"s3-endpoint", required_argument, NULL, S3_ENDPOINT},
+					     {"s3-region", required_argument, NULL, S3_REGION},
+					     {"s3-bucket", required_argument, NULL, S3_BUCKET},
+					     {"s3-folder", required_argument, NULL, S3_FOLDER},
+					     {"s3-acl", required_argument, NULL, S3_ACL},
+					     {"s3-encryption", required_argument, NULL, S3_ENCRYPTION},
+					     {"s3-kms-key", required_argument, NULL, S3_KMS_KEY},
+					     {"s3-id", required_argument, NULL, S3_ID},
+					     {"s3-secret", required_argument, NULL, S3_SECRET},
+					     {"s3-token", required_argument, NULL, S3_TOKEN},
+					     {"s3-host-style", no_argument, NULL, S3_HOST_STYLE},
+					     {"s3-allow", required_argument, NULL, S3_ALLOW},
+					     {"s3-set-folder", required_argument, NULL, S3_SET},
 					     {0}};
 
 static bool take_option(struct options *options, int choice)
@@ -330,6 +378,19 @@ static bool take_option(struct options *options, int choice)
 		options->sentinels[options->redis.sentinel_count++] = optarg;
 		break;
 	case MASTER: options->redis.master = optarg; break;
+	case S3_ENDPOINT: options->s3.endpoint = optarg; break;
+	case S3_REGION: options->s3.region = optarg; break;
+	case S3_BUCKET: options->s3.bucket = optarg; break;
+	case S3_FOLDER: options->s3.folder = optarg; break;
+	case S3_ACL: options->s3.acl = optarg; break;
+	case S3_ENCRYPTION: options->s3.encryption = optarg; break;
+	case S3_KMS_KEY: options->s3.kms_key = optarg; break;
+	case S3_ID: options->s3.access_id = optarg; break;
+	case S3_SECRET: options->s3_secret = optarg; break;
+	case S3_TOKEN: options->s3_token = optarg; break;
+	case S3_HOST_STYLE: options->s3.style = S3_STYLE_HOST; break;
+	case S3_ALLOW: options->s3.overrides |= s3_overrides(&optarg, 1); break;
+	case S3_SET: options->overrides.folder = optarg; break;
 	default: return false;
 	}
 	/* clang-format on */
@@ -344,6 +405,8 @@ static bool parse_options(struct options *options, int argc, char **argv)
 		.cloudshark = {.scheme = "https", .verify = true},
 		.redis = {.host = "127.0.0.1", .cluster = true},
 		.redis_file = {.channel = "capture", .node = "n1", .bytes_max = 64u << 20, .ttl_ns = 3600 * NS_PER_S},
+		.s3_secret = "",
+		.s3_token = "",
 		.tags = "",
 		.files = 1,
 	};
@@ -354,7 +417,8 @@ static bool parse_options(struct options *options, int argc, char **argv)
 	if (optind < argc)
 		options->path = argv[optind];
 	return (options->path != NULL) == (options->generated_records == 0) && options->files > 0 &&
-	       options->files <= FILES_MAX && (options->cloudshark.host || options->directory || options->redis.port);
+	       options->files <= FILES_MAX &&
+	       (options->cloudshark.host || options->directory || options->redis.port || options->s3.bucket);
 }
 
 static int probe_run(struct probe *probe)
@@ -372,6 +436,8 @@ static int probe_run(struct probe *probe)
 	if (r == 0)
 		event_base_dispatch(probe->loop);
 	deliveries_free(probe->deliveries);
+	secret_free(probe->s3_secret);
+	secret_free(probe->s3_token);
 	event_free(sigterm);
 	return r;
 }
