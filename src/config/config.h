@@ -71,6 +71,16 @@ struct config_requests {
 
 #define CONFIG_MAXBEFORE_NONE (366 * S_PER_DAY * NS_PER_S)
 
+/* S3, and what speaks its protocol. */
+struct config_s3 {
+	char *accessid, *accesskey, *accesskey_file, *session_token, *session_token_file, *credentials_file, *profile;
+	char *endpoint, *region, *bucket, *folder, *acl, *kms_key_id, *ca_file;
+	char *encryption;		      /* "false", "true" (AES256), or as in the service's header */
+	char *path_style;		      /* "true", "false", "": by the endpoint */
+	struct config_strings allow_override; /* fields that a request may set */
+	bool upload, verify;
+};
+
 /* After loading, strings are never NULL unless noted; "" means not given. */
 struct config {
 	struct {
@@ -140,6 +150,7 @@ struct config {
 		uint64_t bytes; /* 0: off */
 		uint64_t keep_ns;
 	} memory;
+	struct config_s3 s3;
 	struct {
 		char *socket, *group, *listen; /* "": none */
 		char *token, *token_file, *cert_file, *key_file, *alert_tokens_file;

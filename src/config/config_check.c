@@ -73,6 +73,27 @@ static void check_cloudshark(struct config_loader *loader)
 				 "needs an API token: token_file (or token) in [cloudshark], or -cstoken");
 }
 
+/* A bucket in the request alone would leave other requests without one. */
+static void check_s3(struct config_loader *loader)
+{
+	const struct config_s3 *s3 = &loader->config->s3;
+	const struct config_row *accessid = row_of("s3", "accessid"), *accesskey = row_of("s3", "accesskey");
+	const struct config_row *pcaps = row_of("s3", "pcaps");
+
+	if (config_origin_of(loader, pcaps)->on && is_on(loader, "s3", "folder"))
+		config_row_fault(loader, pcaps, "conflicts with folder; set only one of them");
+	if (is_on(loader, "s3", "accessid") && !is_on(loader, "s3", "accesskey"))
+		config_row_fault(loader, accessid, "needs a secret: accesskey_file (or accesskey)");
+	if (is_on(loader, "s3", "accesskey") && !is_on(loader, "s3", "accessid"))
+		config_row_fault(loader, accesskey, "needs accessid");
+	if (is_on(loader, "s3", "session_token") && !is_on(loader, "s3", "accessid"))
+		config_row_fault(loader, row_of("s3", "session_token"), "needs accessid and its secret");
+	if (*s3->kms_key_id && strncmp(s3->encryption, "aws:kms", 7) != 0)
+		config_row_fault(loader, row_of("s3", "kms_key_id"), "has no effect without encryption = \"aws:kms\"");
+	if (s3->upload && !*s3->bucket)
+		config_row_fault(loader, row_of("s3", "upload"), "needs a bucket");
+}
+
 static void check_redis(struct config_loader *loader)
 {
 	static const char *const tls_keys[] = {"ca_file", "cert_file", "key_file"};
@@ -247,6 +268,7 @@ void config_check(struct config_loader *loader)
 	check_filter(loader, "api.requests");
 	check_local(loader);
 	check_cloudshark(loader);
+	check_s3(loader);
 	check_redis(loader);
 	check_sentinels(loader);
 	check_api(loader);

@@ -22,6 +22,7 @@
 #define REPEATED(items, count, type, max)                                 \
 	.repeated = true, .items_offset = offsetof(struct config, items), \
 	.count_offset = offsetof(struct config, count), .item_bytes = sizeof(type), .items_max = (max)
+#define S3_FIELD(member) .offset = offsetof(struct config, s3) + offsetof(struct config_s3, member)
 #define NOT_STORED .offset = CONFIG_NO_FIELD
 
 #define YEAR (366 * S_PER_DAY * NS_PER_S)
@@ -38,6 +39,8 @@ static const char *const alert_formats[] = {"eve",    "zeek",	   "alertmanager",
 static const char *const input_kinds[] = {"redis-channel", "redis-list", "redis-stream", "unix-dgram", "udp",
 					  "unix-stream",   "tcp",	 "file",	 NULL};
 static const char *const headers_only[] = {"headers", NULL};
+static const char *const encryptions[] = {"AES256", "aws:kms", "aws:kms:dsse", NULL};
+static const char *const no_choices[] = {NULL};
 
 /* Keys of every section that says what a request may ask for; `wide`: the default of what costs or shows more. */
 #define REQUESTS_KEYS(section, member, wide)                                                                           \
@@ -334,22 +337,51 @@ const struct config_row config_rows[] = {
 	{"interface", "promiscuous", NULL, NULL, CONFIG_BOOL, .fallback = "true", INTERFACE_FIELD(promiscuous),
 	 .help = "also capture packets addressed to other hosts"},
 
-	{"s3", "upload", NULL, NULL, CONFIG_BOOL, .fallback = "false", NOT_STORED, .unsupported = true,
-	 .help = "upload to S3"},
-	{"s3", "accessid", NULL, "ID", CONFIG_STRING, .fallback = "", NOT_STORED, .help = "access key id"},
-	{"s3", "accesskey", NULL, "KEY", CONFIG_SECRET, .fallback = "", NOT_STORED,
-	 .help = "secret access key; better in a file of its own"},
-	{"s3", "accesskey_file", NULL, "FILE", CONFIG_FILE, .fallback = "", NOT_STORED,
-	 .help = "file that holds the secret access key"},
-	{"s3", "endpoint", NULL, "URL", CONFIG_STRING, .fallback = "", NOT_STORED, .help = "endpoint of the service"},
-	{"s3", "region", NULL, "REGION", CONFIG_STRING, .fallback = "", NOT_STORED, .help = "region"},
-	{"s3", "bucket", NULL, "BUCKET", CONFIG_STRING, .fallback = "", NOT_STORED, .help = "bucket"},
-	{"s3", "folder", NULL, "FOLDER", CONFIG_STRING, .fallback = "", NOT_STORED, .help = "folder in the bucket"},
-	{"s3", "acl", NULL, "ACL", CONFIG_STRING, .fallback = "", NOT_STORED, .help = "canned access control list"},
-	{"s3", "encryption", NULL, NULL, CONFIG_BOOL, .fallback = "false", NOT_STORED,
-	 .help = "server-side encryption"},
-	{"s3", "allow_override", NULL, "FIELDS", CONFIG_STRINGS, 0, 64, .fallback = "", NOT_STORED,
-	 .help = "fields of this section that a request may set"},
+	{"s3", "upload", NULL, NULL, CONFIG_BOOL, .fallback = "false", S3_FIELD(upload), .help = "upload to S3"},
+	{"s3", "accessid", NULL, "ID", CONFIG_STRING, .fallback = "",
+	 .fallback_text = "from the environment, a shared credentials file, or a metadata service", S3_FIELD(accessid),
+	 .validate = config_rule_access_id, .help = "access key id"},
+	{"s3", "accesskey", NULL, "KEY", CONFIG_SECRET, .fallback = "", S3_FIELD(accesskey),
+	 .help = "secret access key; accesskey_file is safer"},
+	{"s3", "accesskey_file", NULL, "FILE", CONFIG_FILE, .fallback = "", S3_FIELD(accesskey_file),
+	 .help = "file with the secret access key"},
+	{"s3", "session_token", NULL, "TOKEN", CONFIG_SECRET, .fallback = "", S3_FIELD(session_token),
+	 .help = "session token of a temporary key; session_token_file is safer"},
+	{"s3", "session_token_file", NULL, "FILE", CONFIG_FILE, .fallback = "", S3_FIELD(session_token_file),
+	 .help = "file with the session token; with accesskey_file, followed when it changes"},
+	{"s3", "credentials_file", NULL, "FILE", CONFIG_STRING, .fallback = "",
+	 .fallback_text = "AWS_SHARED_CREDENTIALS_FILE, or ~/.aws/credentials", S3_FIELD(credentials_file),
+	 .help = "shared credentials file, if accessid is not set"},
+	{"s3", "profile", NULL, "NAME", CONFIG_STRING, .fallback = "", .fallback_text = "AWS_PROFILE, or default",
+	 S3_FIELD(profile), .help = "profile in the shared credentials file"},
+	{"s3", "endpoint", NULL, "URL", CONFIG_STRING, .fallback = "", .fallback_text = "AWS's in the region",
+	 S3_FIELD(endpoint), .validate = config_rule_s3_endpoint,
+	 .help = "the service, [https://]HOST[:PORT] or http://HOST[:PORT]"},
+	{"s3", "region", NULL, "REGION", CONFIG_STRING, .fallback = "", .fallback_text = "AWS_REGION, or us-east-1",
+	 S3_FIELD(region), .validate = config_rule_s3_region, .help = "the bucket's region"},
+	{"s3", "bucket", NULL, "BUCKET", CONFIG_STRING, .fallback = "", S3_FIELD(bucket),
+	 .validate = config_rule_s3_bucket, .help = "bucket"},
+	{"s3", "folder", NULL, "FOLDER", CONFIG_STRING, .fallback = "", S3_FIELD(folder),
+	 .validate = config_rule_s3_folder, .help = "folder in the bucket"},
+	{"s3", "pcaps", NULL, "FOLDER", CONFIG_STRING, .fallback = "", S3_FIELD(folder),
+	 .validate = config_rule_s3_folder, .help = "the same by the original's name"},
+	{"s3", "path_style", NULL, "SWITCH", CONFIG_SWITCH, .choices = no_choices, .fallback = "",
+	 .fallback_text = "false for AWS, true for other endpoints", S3_FIELD(path_style),
+	 .help = "name the bucket in the path, not in the host name"},
+	{"s3", "acl", NULL, "ACL", CONFIG_STRING, .fallback = "", .fallback_text = "the bucket's", S3_FIELD(acl),
+	 .validate = config_rule_s3_acl, .help = "canned access control list, like private"},
+	{"s3", "encryption", NULL, "KIND", CONFIG_SWITCH, .choices = encryptions, .fallback = "false",
+	 S3_FIELD(encryption),
+	 .help = "server-side encryption: true is AES256; aws:kms and aws:kms:dsse use kms_key_id"},
+	{"s3", "kms_key_id", NULL, "ID", CONFIG_STRING, .fallback = "", .fallback_text = "the account's own",
+	 S3_FIELD(kms_key_id), .validate = config_rule_header_word, .help = "KMS key for encryption = \"aws:kms\""},
+	{"s3", "verify", NULL, NULL, CONFIG_BOOL, .fallback = "true", S3_FIELD(verify),
+	 .help = "verify the server's certificate and name"},
+	{"s3", "ca_file", NULL, "FILE", CONFIG_FILE, .fallback = "", .fallback_text = "the system's", S3_FIELD(ca_file),
+	 .help = "CA certificates to trust (PEM)"},
+	{"s3", "allow_override", NULL, "FIELDS", CONFIG_STRINGS, 0, 6, .fallback = "", S3_FIELD(allow_override),
+	 .validate = config_rule_s3_override,
+	 .help = "fields of a request that may replace these: bucket folder region endpoint acl encryption"},
 
 	{"http", "upload", NULL, NULL, CONFIG_BOOL, .fallback = "false", NOT_STORED, .unsupported = true,
 	 .help = "upload to an HTTP server"},

@@ -41,6 +41,7 @@
 #include "sink/directory_sink.h"
 #include "sink/memory_sink.h"
 #include "sink/redis_sink.h"
+#include "sink/s3/s3_sink.h"
 #include "status/node_status.h"
 
 #define DRAIN_CHECK_MS 20 /* between checks for events that Redis has not taken, while stopping */
@@ -192,6 +193,33 @@ static int start_slabs(struct daemon *daemon, struct error *err)
 	return daemon->slabs ? 0 : error_set(err, -errno, "limits.warm_memory: %s", strerror(errno));
 }
 
+static struct sink *make_s3_sink(const struct daemon *daemon)
+{
+	const struct config_s3 *s3 = &daemon->config->s3;
+	const struct s3_sink_options options = {
+		.endpoint = s3->endpoint,
+		.region = s3->region,
+		.bucket = s3->bucket,
+		.folder = s3->folder,
+		.acl = s3->acl,
+		.encryption = s3_encryption(s3->encryption),
+		.kms_key = s3->kms_key_id,
+		.style = s3_style(s3->path_style),
+		.overrides = s3_overrides(s3->allow_override.items, s3->allow_override.count),
+		.access_id = s3->accessid,
+		.access_key = daemon->secrets.s3_key,
+		.session_token = daemon->secrets.s3_token,
+		.credentials_file = s3->credentials_file,
+		.profile = s3->profile,
+		.verify = s3->verify,
+		.ca_file = s3->ca_file,
+		.min_speed = daemon->config->limits.upload_speed,
+		.window_ns = daemon->config->limits.upload_window_ns,
+	};
+
+	return s3_sink_new(daemon->loop, "s3", &options);
+}
+
 static int start_sinks(struct daemon *daemon)
 {
 	const struct config *config = daemon->config;
@@ -224,6 +252,8 @@ static int start_sinks(struct daemon *daemon)
 
 		sinks[count++] = directory_sink_new(daemon->loop, config->general.localdir, &quota);
 	}
+	if (config->s3.upload)
+		sinks[count++] = make_s3_sink(daemon);
 	if (config->memory.bytes) {
 		const struct memory_sink_options options = {
 			.bytes_max = config->memory.bytes,
@@ -246,11 +276,11 @@ static int start_sinks(struct daemon *daemon)
 
 		sinks[count++] = redis_sink_new(daemon->loop, &daemon->redis.options, &options);
 	}
-	if (!config->cloudshark.upload && !config->general.writelocal && !config->memory.bytes &&
+	if (!config->cloudshark.upload && !config->general.writelocal && !config->s3.upload && !config->memory.bytes &&
 	    !(config->redis.listen && config->redis.upload))
 		log_warning("no-destination",
 			    log_str("hint", "captures are counted and dropped; switch on cloudshark.upload, "
-					    "general.writelocal, redis.upload or memory.bytes"));
+					    "general.writelocal, s3.upload, redis.upload or memory.bytes"));
 	for (size_t i = 0; i < count; i++) {
 		if (!sinks[i])
 			return -ENOMEM;

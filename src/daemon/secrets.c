@@ -44,6 +44,8 @@ int secrets_init(struct secrets *secrets, const struct config *config)
 		 config->redis.sentinel_auth_file},
 		{&secrets->cloudshark, "cloudshark", "token", config->cloudshark.token, config->cloudshark.token_file},
 		{&secrets->api, "api", "token", config->api.token, config->api.token_file},
+		{&secrets->s3_key, "s3", "accesskey", config->s3.accesskey, config->s3.accesskey_file},
+		{&secrets->s3_token, "s3", "session_token", config->s3.session_token, config->s3.session_token_file},
 	};
 
 	*secrets = (struct secrets){0};
@@ -67,4 +69,6 @@ void secrets_deinit(struct secrets *secrets)
 	secret_free(secrets->sentinel);
 	secret_free(secrets->cloudshark);
 	secret_free(secrets->api);
+	secret_free(secrets->s3_key);
+	secret_free(secrets->s3_token);
 }

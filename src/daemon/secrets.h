@@ -8,7 +8,7 @@ struct config;
 struct secret;
 
 struct secrets {
-	struct secret *redis, *sentinel, *cloudshark, *api;
+	struct secret *redis, *sentinel, *cloudshark, *api, *s3_key, *s3_token;
 };
 
 /* 0 or -ENOMEM; call secrets_deinit either way. */

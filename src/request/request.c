@@ -20,6 +20,7 @@
 #include "config/config_keyring.h"
 #include "request/request_field.h"
 #include "request/request_node.h"
+#include "request/request_s3.h"
 #include "request/request_peek.h"
 #include "request/request_text.h"
 #include "request/request_value.h"
@@ -374,7 +375,7 @@ size_t request_bytes(const struct request *request)
 		       text_bytes(request->filter_shown) + text_bytes(request->inner_shown) +
 		       text_bytes(request->origin) + text_bytes(request->tags) + text_bytes(request->customer) +
 		       text_bytes(request->comment) + text_bytes(request->alertid) + text_bytes(request->dedupe) +
-		       text_bytes(request->rule) + text_bytes(request->json);
+		       text_bytes(request->rule) + text_bytes(request->json) + request_s3_bytes(&request->s3);
 
 	for (size_t i = 0; i < request->interface_count; i++)
 		bytes += sizeof(*request->interfaces) + text_bytes(request->interfaces[i].name) +
@@ -412,6 +413,7 @@ void request_unref(struct request *request)
 	free(request->comment);
 	free(request->alertid);
 	free(request->dedupe);
+	request_s3_deinit(&request->s3);
 	free(request->rule);
 	free(request->json);
 	config_key_set_release(request->keys);

@@ -36,6 +36,11 @@ enum request_verdict {
 	REQUEST_INVALID,   /* refused; the refusal has the reason and the field */
 };
 
+/* What replaces the configuration of S3; NULL: not given. encryption: "none", or as in S3's header. */
+struct request_s3 {
+	char *bucket, *folder, *region, *endpoint, *acl, *encryption;
+};
+
 /* One interface to capture on. */
 struct request_interface {
 	char *name;
@@ -78,6 +83,7 @@ struct request {
 	bool logrequest, packetdebug; /* set by the request or the configuration */
 	char **destinations;	      /* NULL: all that are enabled */
 	size_t destination_count;
+	struct request_s3 s3;
 	uint64_t received_ns;		       /* real time */
 	uint64_t published_error_ns;	       /* how far off published_ns may be */
 	uint64_t published_ns;		       /* real time, if it may be long before received_ns; else 0 */

@@ -1,22 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The fields of a request. The table lists them all: to add a field, or to enable one that is still refused, edit its
- * row. For all fields, 0 and "" mean "not given" (requests are often made from structs that send every member), null is
- * a type error, and an array must not be empty.
+ * The fields of a request. The table lists them all. For all fields, 0 and "" mean "not given" (requests are often made
+ * from structs that send every member), null is a type error, and an array must not be empty.
  */
 #include "request/request_field.h"
 
 #include <string.h>
 
 #include "config/config.h"
+#include "config/config_rules.h"
 #include "request/request_list.h"
+#include "request/request_s3.h"
 #include "request/request_value.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
 #define OFFSET(member) .offset = offsetof(struct request, member)
 #define LIMIT(key, member) .limit_offset = offsetof(struct config, general.member), .limit_name = "general." key
 #define TEXT(member, max, what) .set = request_value_set_text, OFFSET(member), .bytes_max = (max), .kind = (what)
-#define S3 .unavailable = "not allowed: not listed in [s3] allow_override"
+#define S3(member, check) .set = request_s3_set, OFFSET(s3.member), .rule = (check)
 
 static const struct request_field fields[] = {
 	{"node", TYPE_STRING, .set = NULL},
@@ -50,12 +51,12 @@ static const struct request_field fields[] = {
 	{"packetdebug", TYPE_BOOL, .set = request_value_set_flag, OFFSET(packetdebug)},
 	{"stop", TYPE_BOOL, .set = request_value_set_flag, OFFSET(stop)},
 	{"sig", TYPE_STRING, .set = NULL},
-	{"bucket", S3},
-	{"folder", S3},
-	{"region", S3},
-	{"endpoint", S3},
-	{"acl", S3},
-	{"encryption", S3},
+	{"bucket", TYPE_STRING, S3(bucket, config_rule_s3_bucket)},
+	{"folder", TYPE_STRING, S3(folder, config_rule_s3_folder)},
+	{"region", TYPE_STRING, S3(region, config_rule_s3_region)},
+	{"endpoint", TYPE_STRING, S3(endpoint, config_rule_s3_endpoint)},
+	{"acl", TYPE_STRING, S3(acl, config_rule_s3_acl)},
+	{"encryption", TYPE_BOOL | TYPE_STRING, S3(encryption, NULL)},
 };
 
 static const struct request_field *find_field(const char *name)
@@ -72,7 +73,7 @@ static int refuse_unknown(struct request_draft *draft, const char *name)
 	char hint[REQUEST_HINT_SIZE];
 
 	for (size_t i = 0; i < COUNT(fields); i++)
-		known[i] = fields[i].unavailable ? NULL : fields[i].name;
+		known[i] = fields[i].name;
 	return request_refuse(draft->refusal, name, "unknown field%s",
 			      request_text_suggestion(name, known, COUNT(known), hint));
 }
@@ -89,6 +90,7 @@ static const char *describe_types(unsigned types)
 		{TYPE_BOOL, "true or false"},
 		{TYPE_ARRAY, "an array of strings"},
 		{TYPE_INTEGER | TYPE_STRING, "an integer or a string"},
+		{TYPE_BOOL | TYPE_STRING, "true, false or a string"},
 		{TYPE_NUMBER | TYPE_STRING, "an RFC 3339 time or Unix seconds"},
 	};
 
@@ -142,8 +144,6 @@ static int check_fields(struct request_draft *draft, json_t *message)
 
 		if (!field)
 			return refuse_unknown(draft, name);
-		if (field->unavailable)
-			return request_refuse(draft->refusal, name, "%s", field->unavailable);
 		if (!(field->types & 1U << json_typeof(value)))
 			return request_refuse(draft->refusal, name, "must be %s, not %s", describe_types(field->types),
 					      describe_value(value));

@@ -56,10 +56,9 @@ static void test_section_may_be_inline_or_come_alone(void **state)
 static void test_faults_are_named(void **state)
 {
 	(void)state;
-	assert_fault(
-		"[requests]\ndestinations = [\"loca\"]\n",
-		"t.toml:2:16: requests.destinations: \"loca\" is no destination (there are cloudshark, local, memory "
-		"and redis)");
+	assert_fault("[requests]\ndestinations = [\"loca\"]\n",
+		     "t.toml:2:16: requests.destinations: \"loca\" is no destination (there are cloudshark, local, "
+		     "memory, redis and s3)");
 	assert_fault("[api.requests]\nresolv = true\n",
 		     "t.toml:2:1: api.requests.resolv: unknown key (did you mean resolve?)");
 	assert_fault("[api.request]\nresolve = true\n",

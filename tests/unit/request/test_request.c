@@ -664,6 +664,45 @@ static void test_fields_without_allow_override_are_refused(void **state)
 	}
 }
 
+static void allow_overrides(char **fields, size_t count)
+{
+	config.s3.allow_override.items = fields;
+	config.s3.allow_override.count = count;
+}
+
+static void test_fields_that_are_allowed_replace_those_of_s3(void **state)
+{
+	char *fields[] = {OWN("bucket"), OWN("folder"), OWN("region"), OWN("acl"), OWN("encryption")};
+
+	(void)state;
+	allow_overrides(fields, COUNT(fields));
+	cleanup(cleanup_request) struct request *all = accepted(
+		OURS ",\"bucket\":\"night\",\"folder\":\"a b/\xc3\xbc\",\"region\":\"eu-west-1\",\"acl\":\"private\","
+		     "\"encryption\":true}");
+	cleanup(cleanup_request) struct request *none =
+		accepted(OURS ",\"bucket\":\"\",\"endpoint\":\"\",\"encryption\":false}");
+	cleanup(cleanup_request) struct request *off = accepted(OURS ",\"encryption\":\"none\"}");
+	assert_string_equal(all->s3.bucket, "night");
+	assert_string_equal(all->s3.folder, "a b/\xc3\xbc");
+	assert_string_equal(all->s3.region, "eu-west-1");
+	assert_string_equal(all->s3.acl, "private");
+	assert_string_equal(all->s3.encryption, "AES256");
+	assert_null(all->s3.endpoint);
+	assert_null(none->s3.bucket);
+	assert_null(none->s3.encryption);
+	assert_string_equal(off->s3.encryption, "none");
+
+	check_refused(OURS ",\"endpoint\":\"evil.example\"}", "endpoint", "not listed in [s3] allow_override");
+	check_refused(OURS ",\"bucket\":\"a/b\"}", "bucket", "\"a/b\" must be 3 to 63");
+	check_refused(OURS ",\"folder\":\"../b\"}", "folder", "cannot have");
+	check_refused(OURS ",\"folder\":\"a\\nb\"}", "folder", "control character");
+	check_refused(OURS ",\"region\":\"a.b/\"}", "region", "at most 63");
+	check_refused(OURS ",\"acl\":\"odd\"}", "acl", "no canned access control list");
+	check_refused(OURS ",\"encryption\":\"odd\"}", "encryption", "\"odd\" is no encryption");
+	check_refused(OURS ",\"encryption\":1}", "encryption", "must be true, false or a string");
+	allow_overrides(NULL, 0);
+}
+
 /* --- windows --- */
 
 static void test_request_may_begin_before_its_arrival(void **state)
@@ -1068,6 +1107,7 @@ int main(void)
 		cmocka_unit_test(test_unknown_fields_are_refused_with_a_suggestion),
 		cmocka_unit_test(test_huge_field_name_is_shortened),
 		cmocka_unit_test(test_fields_without_allow_override_are_refused),
+		cmocka_unit_test(test_fields_that_are_allowed_replace_those_of_s3),
 		cmocka_unit_test(test_request_may_begin_before_its_arrival),
 		cmocka_unit_test(test_window_takes_both_time_formats),
 		cmocka_unit_test(test_window_may_have_one_end),
