@@ -44,7 +44,7 @@
 #include "sink/s3/s3_sink.h"
 #include "status/node_status.h"
 
-#define DRAIN_CHECK_MS 20 /* between checks for events that Redis has not taken, while stopping */
+#define DRAIN_CHECK_MS 20 /* between checks for what Redis and the destinations have not finished, while stopping */
 #define SLABS_IDLE_NS (30 * NS_PER_S)
 #define FINAL_EVENTS_S 2 /* after the grace time, for events about deliveries that were given up */
 
@@ -76,7 +76,7 @@ static void on_drain(evutil_socket_t fd, short what, void *ctx)
 
 	(void)fd;
 	(void)what;
-	if (!redis_setup_pending(&daemon->redis)) {
+	if (!redis_setup_pending(&daemon->redis) && !deliveries_are_busy(daemon->deliveries)) {
 		event_base_loopbreak(daemon->loop);
 		return;
 	}

@@ -254,3 +254,14 @@ bool deliveries_is_enabled(const struct deliveries *deliveries, const char *name
 			return !deliveries->destinations[i].sink->on_request;
 	return false;
 }
+
+bool deliveries_are_busy(const struct deliveries *deliveries)
+{
+	for (size_t i = 0; i < deliveries->destination_count; i++) {
+		const struct sink *sink = deliveries->destinations[i].sink;
+
+		if (sink->class->is_busy && sink->class->is_busy(sink))
+			return true;
+	}
+	return false;
+}

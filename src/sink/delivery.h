@@ -54,6 +54,9 @@ size_t deliveries_destination_names(const struct deliveries *deliveries, const c
 /* Whether files go there without being asked to. */
 bool deliveries_is_enabled(const struct deliveries *deliveries, const char *name);
 
+/* Whether a sink has work left although all deliveries are over. */
+bool deliveries_are_busy(const struct deliveries *deliveries);
+
 /*
  * `destinations` NULL: all except those on request. `file` stays the caller's and must live until `done`, which gets
  * count 0 if there are no destinations. NULL on ENOMEM.

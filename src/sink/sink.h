@@ -69,6 +69,8 @@ struct sink_class {
 	 */
 	bool (*cancel)(struct sink *sink, struct sink_attempt *attempt, struct sink_outcome *outcome);
 	void (*free)(struct sink *sink);
+	/* Whether work goes on for attempts that are over, which a stopping daemon should wait for. NULL: never. */
+	bool (*is_busy)(const struct sink *sink);
 };
 
 /* Embedded in every sink; implementations use container_of. */

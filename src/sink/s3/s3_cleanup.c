@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <event2/event.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -184,6 +183,11 @@ void s3_cleanup_forget(struct s3_cleanup *cleanup, const void *ctx)
 	TAILQ_FOREACH(job, &cleanup->jobs, list)
 	if (job->ctx == ctx)
 		job->done = NULL;
+}
+
+bool s3_cleanup_is_busy(const struct s3_cleanup *cleanup)
+{
+	return cleanup->count > 0;
 }
 
 struct s3_cleanup *s3_cleanup_new(struct event_base *loop, struct s3_client *client)

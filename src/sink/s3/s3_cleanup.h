@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/cleanup.h"
@@ -29,5 +30,7 @@ warn_unused int s3_cleanup_start(struct s3_cleanup *cleanup, const struct s3_tar
 
 /* No `done` with this ctx is called any more. */
 void s3_cleanup_forget(struct s3_cleanup *cleanup, const void *ctx);
+
+bool s3_cleanup_is_busy(const struct s3_cleanup *cleanup);
 
 CLEANUP_DEFINE(s3_cleanup, struct s3_cleanup, s3_cleanup_free)

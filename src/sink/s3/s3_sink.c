@@ -31,10 +31,18 @@ static void s3_free(struct sink *sink)
 	free(s3);
 }
 
+static bool s3_is_busy(const struct sink *sink)
+{
+	const struct s3_sink *s3 = container_of(sink, const struct s3_sink, sink);
+
+	return s3_cleanup_is_busy(s3->cleanup);
+}
+
 static const struct sink_class s3_class = {
 	.start = s3_upload_start,
 	.cancel = s3_upload_cancel,
 	.free = s3_free,
+	.is_busy = s3_is_busy,
 };
 
 /* --- options --- */

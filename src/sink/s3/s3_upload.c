@@ -604,6 +604,7 @@ struct sink_attempt *s3_upload_start(struct sink *sink, const struct sink_file *
 	attempt->file = file;
 	attempt->done = done;
 	attempt->ctx = ctx;
+	attempt->outcome.verdict = SINK_RETRY; /* as long as it has not ended */
 	attempt->room = (struct s3_room){.granted = on_memory, .ctx = attempt};
 	attempt->end = event_new(attempt->s3->loop, -1, 0, on_end, attempt);
 	attempt->stream_open = file->open(file->ctx, &attempt->stream);

@@ -21,7 +21,8 @@ static const struct aws_request s3_example = {
 	.region = "us-east-1",
 	.service = "s3",
 	.time = "20130524T000000Z",
-	.id = "AKIAIOSFODNN7EXAMPLE",
+	.id = "AKIA"
+	      "IOSFODNN7EXAMPLE",
 	.secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
 };
 
