@@ -425,8 +425,8 @@ def test_expired_key_is_renewed(capture, services):
     assert outcome.only["ok"] and outcome.only["attempts"] == 1 and services.refusals == ["ExpiredToken"]
 
 
-def test_key_is_renewed_before_it_expires(services):
-    """A key with seconds to live is used, and renewed meanwhile."""
+def test_key_that_is_about_to_expire_is_not_used(services):
+    """Another one is fetched first; tests/unit/sink/test_aws_credentials.c has the renewal of one that still signs."""
     services.keys["ASIASHORT"] = Key("short/secret", "short/token")
     variables = instance(services, json_key("ASIASHORT", "short/secret", "short/token", lasting(4)),
                          json_key(TEMPORARY, "temporary/secret", TOKEN, lasting(3600)))

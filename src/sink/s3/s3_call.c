@@ -21,15 +21,16 @@
 #include "sink/s3/aws_key.h"
 #include "sink/s3/xml_text.h"
 
+#define LOG_BURST 3
 #define SKEW_MIN_S 30 /* a smaller difference is not what the service objects to */
 #define SIGNATURE_SIZE 65
 #define UPLOAD_BUFFER (256L * 1024)
 
 struct s3_client {
-	struct event_base *loop;
 	struct http_client *clients[2]; /* http, https */
 	struct aws_credentials *credentials;
 	int64_t skew_s; /* the service's clock minus ours */
+	struct log_rate log_rate;
 };
 
 struct s3_call {
@@ -355,6 +356,7 @@ static bool correct_region(struct s3_call *call, const struct http_reply *reply,
 	struct s3_target *target = call->request.target;
 	char region[S3_REGION_SIZE];
 	const char *named = header_of(call, "x-amz-bucket-region");
+	uint64_t suppressed = 0;
 
 	snprintf(region, sizeof(region), "%s", strlen(named) < sizeof(region) ? named : "");
 	if (!*region)
@@ -362,8 +364,10 @@ static bool correct_region(struct s3_call *call, const struct http_reply *reply,
 	if (call->region_corrected || reply->status < 300 || reply->status >= 500 || !s3_is_region(region) ||
 	    strcmp(region, target->region) == 0)
 		return false;
-	log_notice("s3-region", log_str("bucket", target->bucket), log_str("region", region),
-		   log_str("configured", target->region), log_str("code", answer->code));
+	if (log_rate_allow(&call->client->log_rate, &suppressed))
+		log_notice("s3-region", log_str("bucket", target->bucket), log_str("region", region),
+			   log_str("configured", target->region), log_str("code", answer->code),
+			   log_uint("suppressed", suppressed));
 	call->region_corrected = true;
 	s3_target_move(target, region);
 	return true;
@@ -374,12 +378,15 @@ static bool correct_clock(struct s3_call *call, const struct s3_answer *answer)
 	const time_t theirs = curl_getdate(header_of(call, "date"), NULL);
 	const int64_t skew_s = (int64_t)theirs - (int64_t)time(NULL);
 	const int64_t change_s = skew_s - call->client->skew_s;
+	uint64_t suppressed = 0;
 
 	if (call->clock_corrected || strcmp(answer->code, "RequestTimeTooSkewed") != 0 || theirs < 0 ||
 	    (change_s > -SKEW_MIN_S && change_s < SKEW_MIN_S))
 		return false;
-	log_warning("s3-clock-skew", log_int("seconds", skew_s),
-		    log_str("hint", "requests are signed by the service's clock; this host's is wrong"));
+	if (log_rate_allow(&call->client->log_rate, &suppressed))
+		log_warning("s3-clock-skew", log_int("seconds", skew_s),
+			    log_str("hint", "requests are signed by the service's clock; this host's is wrong"),
+			    log_uint("suppressed", suppressed));
 	call->clock_corrected = true;
 	call->client->skew_s = skew_s;
 	return true;
@@ -470,7 +477,7 @@ struct s3_client *s3_client_new(struct event_base *loop, const struct http_clien
 
 	if (!client)
 		return NULL;
-	client->loop = loop;
+	client->log_rate.burst = LOG_BURST;
 	for (size_t i = 0; i < 2; i++) {
 		struct http_client_options options = *http;
 
