@@ -172,7 +172,7 @@ const char *config_rule_s3_endpoint(const char *text)
 		return "must be [https://]HOST[:PORT]";
 	memcpy(bare, host, size);
 	bare[size] = '\0';
-	if (strpbrk(bare, " \t@?#/\\%"))
+	if (strspn(bare, PLAIN_CHARACTERS ":[]") != size)
 		return "must be [https://]HOST[:PORT]; it cannot have a user, a path or a query";
 	const char *colon = strrchr(bare, ':'), *bracket = strrchr(bare, ']');
 	if (*bare == '[' ? bracket && bracket[1] : colon != NULL)

@@ -104,10 +104,10 @@ static bool copy_options(struct s3_sink *s3, const char *name, const struct s3_s
 		.overrides = options->overrides,
 		.backoff_ns = options->backoff_ns,
 	};
-	return copy(&s3->sink.name, name) & copy(&own->endpoint, options->endpoint) &
-	       copy(&own->region, region_of(options)) & copy(&own->bucket, options->bucket) &
-	       copy(&own->folder, options->folder) & copy(&own->acl, options->acl) &
-	       copy(&own->encryption, options->encryption) & copy(&own->kms_key, options->kms_key);
+	return copy(&s3->sink.name, name) && copy(&own->endpoint, options->endpoint) &&
+	       copy(&own->region, region_of(options)) && copy(&own->bucket, options->bucket) &&
+	       copy(&own->folder, options->folder) && copy(&own->acl, options->acl) &&
+	       copy(&own->encryption, options->encryption) && copy(&own->kms_key, options->kms_key);
 }
 
 static const char *text_or_empty(const char *text)
