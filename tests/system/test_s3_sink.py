@@ -291,23 +291,34 @@ def test_slow_server_gets_everything(server):
     check_made(only_object(server, None)[1].content, LARGE)
 
 
-def test_abandoned_upload_is_aborted(server):
-    server.fail(Fault("part", "hang-after", times=99, skip=1))
-    probe = Probe(LARGE, server=server)
-    server.wait(lambda: server.counts.get("part", 0) >= 3)
-    probe.process.send_signal(signal.SIGTERM)
-    outcome = probe.wait()
-    assert not outcome.only["ok"] and outcome.only["error"] == "shutting down"
-    # The probe ends at once, so the abort is best effort; the daemon has two seconds for it.
-
-
-def test_bound_of_parts_under_way(server):
+def test_abandoned_upload_has_a_bounded_number_of_parts_under_way(server):
+    """The probe ends at once, so there is no time for the abort: test_s3.py has that of the daemon."""
     server.fail(Fault("part", "hang-after", times=99))
     probe = Probe(60 << 20, server=server)
     server.wait(lambda: server.counts.get("part", 0) >= 3)
     probe.process.send_signal(signal.SIGTERM)
-    probe.wait()
+    outcome = probe.wait()
+    assert not outcome.only["ok"] and outcome.only["error"] == "shutting down"
     assert server.counts["part"] == 3
+
+
+def test_upload_that_cannot_be_aborted_is_in_the_log(server):
+    server.fail(Fault("part", "error", status=403, code="AccessDenied"), Fault("abort", "error", times=9, status=403, code="AccessDenied"))
+    outcome = run(LARGE, server=server)
+    upload_id, = server.uploads
+    assert outcome.only["attempts"] == 1 and "HTTP 403: AccessDenied" in outcome.only["error"]
+    assert re.search(rf"s3-upload-left bucket=captures key={NAME} upload=\"?{re.escape(upload_id)}", outcome.err), outcome.err
+
+
+def test_certificate_is_verified(capture, tmp_path):
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=here",
+                    "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2", "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    with S3Server(tls=(certificate, key)) as server:
+        assert run(capture, "--ca-file", str(certificate), server=server).only["ok"]
+        outcome = run(capture, server=server)
+        assert not outcome.only["ok"] and outcome.only["attempts"] == 1 and "certificate" in outcome.only["error"]
+        only_object(server)
 
 
 # --- a service by others ---
