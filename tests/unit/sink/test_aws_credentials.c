@@ -38,7 +38,7 @@ void test_sources_search(struct aws_sources *sources);
 bool test_sources_is_file(const char *source);
 bool test_sources_is_fixed(const char *source);
 
-#include "../../../src/sink/s3/aws_credentials.c"
+#include "../../../src/sink/s3/aws_credentials.c" /* NOLINT(bugprone-suspicious-include) */
 
 static struct {
 	aws_sources_found found;

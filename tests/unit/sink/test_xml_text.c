@@ -55,6 +55,7 @@ static void test_repeated_elements_are_walked(void **state)
 	assert_string_equal(text, "1");
 	at = xml_text(at, "Key", text, sizeof(text));
 	assert_string_equal(text, "b");
+	assert_non_null(at);
 }
 
 int main(void)
