@@ -27,7 +27,7 @@ test: test-deps ## install what the tests need, run them all
 check: test-deps ## static checks only
 	scripts/check
 
-demo: all ## the main job end to end, shown; then a fleet
+demo: all ## the main job end to end, shown; then alerts, and a fleet
 	$(INSTALL_DEPS) demo
 	scripts/demo
 	scripts/demo-fleet

@@ -53,8 +53,9 @@ def configure(world, condition):
     path, stream = os.path.join(world.root, "rules.toml"), os.path.join(world.root, "eve.sock")
     with open(path, "w", encoding="utf-8") as file:
         file.write(rules(condition))
-    pid = start(world, {"rules": {"files": path}, "input": [{"format": "eve", "from": "redis-channel", "name": CHANNEL},
-                                                            {"format": "eve", "from": "unix-stream", "name": stream}]})
+    pid = start(world, {"rules": {"files": path}, "limits": {"alerts_per_second": 1000000},
+                        "input": [{"format": "eve", "from": "redis-channel", "name": CHANNEL},
+                                  {"format": "eve", "from": "unix-stream", "name": stream}]})
     world.daemon.wait_log("subscribed", channel=CHANNEL)
     world.daemon.wait_log("input-ready")
     return pid, stream

@@ -8,12 +8,15 @@
 #include <strings.h>
 
 #include "alert/alert_path.h"
+#include "alert/alert_why.h"
 #include "request/bounded_regex.h"
 #include "request/request_text.h"
 
 #define NO_SEVERITY (-1)
 
 enum comparison { OP_EQUAL, OP_DIFFERENT, OP_LESS, OP_AT_MOST, OP_MORE, OP_AT_LEAST, OP_LIKE, OP_UNLIKE };
+
+#define TESTS_SHOWN 4 /* in a reason */
 
 struct test {
 	enum comparison comparison;
@@ -241,17 +244,44 @@ static bool value_satisfies(void *ctx, const json_t *json)
 	return false;
 }
 
+static const char *sign_of(enum comparison comparison)
+{
+	for (size_t i = 0; i < sizeof(comparisons) / sizeof(*comparisons); i++)
+		if (comparisons[i].comparison == comparison && comparison != OP_EQUAL)
+			return comparisons[i].text;
+	return "";
+}
+
+/* 'severity is "3"; the rule wants "<= 2"' */
+static void say_what_is_wanted(const struct look *look, struct error *why)
+{
+	const struct alert_condition *condition = look->condition;
+	char quote[REQUEST_QUOTE_SIZE];
+
+	error_set(why, 0, "%s is \"%s\"; the rule wants", condition->path,
+		  request_text_quote(look->text, strlen(look->text), quote));
+	for (size_t i = 0; i < condition->count && i <= TESTS_SHOWN; i++) {
+		const struct test *test = &condition->tests[i];
+		const char *sign = sign_of(test->comparison);
+		const size_t at = strlen(why->text);
+
+		if (i == TESTS_SHOWN)
+			snprintf(why->text + at, sizeof(why->text) - at, " or …");
+		else
+			snprintf(why->text + at, sizeof(why->text) - at, "%s \"%s%s%s\"", i ? " or" : "", sign,
+				 *sign ? " " : "", request_text_quote(test->text, strlen(test->text), quote));
+	}
+}
+
 bool alert_condition_holds(const struct alert_condition *condition, const json_t *alert, struct error *why)
 {
 	struct look look = {.condition = condition};
-	char quote[REQUEST_QUOTE_SIZE];
 
 	if (alert_path_test(alert, condition->path, value_satisfies, &look))
 		return true;
-	if (look.found)
-		error_set(why, 0, "%s is \"%s\"", condition->path,
-			  request_text_quote(look.text, strlen(look.text), quote));
-	else
-		error_set(why, 0, "%s is missing", condition->path);
+	if (!look.found)
+		(void)alert_why_missing(alert, condition->path, why);
+	else if (why)
+		say_what_is_wanted(&look, why);
 	return false;
 }

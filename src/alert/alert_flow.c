@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "alert/alert_value.h"
+#include "alert/alert_why.h"
 
 static const struct flow_fields {
 	const char *hosts[2], *ports[2], *protocol;
@@ -18,7 +19,11 @@ static const struct flow_fields {
 	 "output_fields.fd.l4proto"},							      /* Falco */
 	{{"data.srcip", "data.dstip"}, {"data.srcport", "data.dstport"}, "data.protocol"},    /* Wazuh */
 	{{"data.src_ip", "data.dest_ip"}, {"data.src_port", "data.dest_port"}, "data.proto"}, /* Suricata by Wazuh */
-	{{"source.ip", "destination.ip"}, {"source.port", "destination.port"}, "network.transport"}, /* Elastic */
+	{{"source.ip", "destination.ip"},
+	 {"source.port", "destination.port"},
+	 "network.transport"}, /* Elastic Common Schema: Elastic, Wazuh 5 */
+	{{"json.src_ip", "json.dest_ip"}, {"json.src_port", "json.dest_port"}, "json.proto"}, /* Suricata by syslog */
+	{{"kv.SRC", "kv.DST"}, {"kv.SPT", "kv.DPT"}, "kv.PROTO"},			      /* Linux' packet filter */
 };
 
 static bool has_ports(const char *protocol)
@@ -32,9 +37,9 @@ static int print_field(const json_t *alert, const char *path, enum alert_type ty
 	const json_t *value = alert_path_find(alert, path);
 
 	if (!value)
-		return error_set(why, -ENOENT, "%s is missing", path);
+		return alert_why_missing(alert, path, why);
 	if (alert_value_print(type, value, text) < 0)
-		return error_set(why, -EINVAL, "%s is no %s", path, alert_type_name(type));
+		return alert_why_type(value, path, type, why);
 	return 0;
 }
 
@@ -67,7 +72,9 @@ int alert_flow_append(const json_t *alert, struct buffer *out, struct error *why
 	struct buffer conversation = BUFFER_INIT(ALERT_TEXT_SIZE);
 
 	if (!fields)
-		return error_set(why, -ENOENT, "the alert has no two hosts");
+		return error_set(
+			why, -ENOENT,
+			"{flow}: the alert has no two hosts in fields that Suricata, Zeek, Falco, Wazuh or ECS use");
 	int r = print_field(alert, fields->protocol, ALERT_PROTO, protocol, why);
 	if (r == 0)
 		r = buffer_append_string(&conversation, protocol);

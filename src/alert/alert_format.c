@@ -26,6 +26,7 @@ static const char *const names[ALERT_FORMATS] = {
 	[ALERT_FORMAT_SYSLOG] = "syslog",
 	[ALERT_FORMAT_KV] = "kv",
 	[ALERT_FORMAT_JSON] = "json",
+	[ALERT_FORMAT_REQUEST] = "request",
 };
 
 const char *alert_format_name(enum alert_format format)
@@ -85,10 +86,26 @@ static int add_group(json_t *alerts, json_t *message, struct error *err)
 	return 0;
 }
 
+/* Wazuh hands its active responses the alert inside a command: {"command":"add","parameters":{"alert":{…}}}. The alert
+ * gets the `command`. */
+static int add_wazuh(json_t *alerts, json_t *message)
+{
+	json_t *alert = json_object_get(json_object_get(message, "parameters"), "alert");
+
+	if (!json_is_object(alert))
+		return add(alerts, message);
+	json_t *command = json_object_get(message, "command");
+	if (command && json_object_set(alert, "command", command) < 0)
+		return -ENOMEM;
+	return add(alerts, alert);
+}
+
 static int add_json(enum alert_format format, json_t *message, json_t *alerts, struct error *err)
 {
 	const bool is_group = format == ALERT_FORMAT_ALERTMANAGER || format == ALERT_FORMAT_GRAFANA;
 
+	if (json_is_object(message) && format == ALERT_FORMAT_WAZUH)
+		return add_wazuh(alerts, message);
 	if (json_is_object(message))
 		return is_group ? add_group(alerts, message, err) : add(alerts, message);
 	if (json_is_array(message) && !is_group)
@@ -157,6 +174,8 @@ static bool is_text(enum alert_format format)
 
 int alert_format_read(enum alert_format format, const char *bytes, size_t size, struct error *err, json_t **result)
 {
+	if (format == ALERT_FORMAT_REQUEST)
+		return error_set(err, -EINVAL, "is a request, which needs no rule");
 	if (size > ALERT_MESSAGE_MAX)
 		return error_set(err, -EINVAL, "is longer than %d bytes", ALERT_MESSAGE_MAX);
 	json_t *alerts = json_array();

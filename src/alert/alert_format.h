@@ -4,9 +4,11 @@
  *
  *     eve zeek falco wazuh pagerduty opsgenie elastic json    one JSON object, or an array of them
  *     alertmanager grafana    each of `alerts`, with what the message says of all of them
- *     kv                      key=value pairs, values in double quotes if they have blanks
+ *     kv                      key=value pairs, values in double or single quotes if they have blanks
  *     syslog                  RFC 5424, or RFC 3164 as daemons write it
  *     trap                    what snmptrapd hands to a traphandle
+ *
+ * `request` is our own JSON: no alert, so no rule sees it.
  */
 #pragma once
 
@@ -34,6 +36,7 @@ enum alert_format {
 	ALERT_FORMAT_SYSLOG,
 	ALERT_FORMAT_KV,
 	ALERT_FORMAT_JSON,
+	ALERT_FORMAT_REQUEST,
 	ALERT_FORMATS,
 };
 
@@ -42,6 +45,7 @@ const char *alert_format_name(enum alert_format format);
 /* "eve" → ALERT_FORMAT_EVE; ALERT_FORMATS: no such format. */
 enum alert_format alert_format_find(const char *name);
 
-/* Reads a message into an array of objects, which the caller owns. -EINVAL with the fault and its place, or -ENOMEM. */
+/* Reads a message into an array of objects, which the caller owns. -EINVAL with the fault and its place (always of
+ * ALERT_FORMAT_REQUEST), or -ENOMEM. */
 warn_unused int alert_format_read(enum alert_format format, const char *bytes, size_t size, struct error *err,
 				  json_t **alerts);

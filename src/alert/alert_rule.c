@@ -37,7 +37,7 @@ static bool takes_input(const struct alert_rule *rule, const struct alert_contex
 	if (!rule->input || strcmp(rule->input, context->format) == 0 ||
 	    (context->input && strcmp(rule->input, context->input) == 0))
 		return true;
-	error_set(why, 0, "it is for the input %s", rule->input);
+	error_set(why, 0, "it is for the input %s, and this alert came as %s", rule->input, context->format);
 	return false;
 }
 

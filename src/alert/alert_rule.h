@@ -59,7 +59,7 @@ struct alert_context {
 };
 
 enum alert_verdict {
-	ALERT_NO_MATCH, /* `why` has the reason */
+	ALERT_NO_MATCH, /* `why` (NULL: not wanted, which is faster) has the reason */
 	ALERT_START,	/* `*request` asks for a capture */
 	ALERT_STOP,	/* `*request` ends the captures with its dedupe key */
 	ALERT_FAILED,	/* out of memory, or the request is too long: `why` */

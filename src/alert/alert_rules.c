@@ -92,6 +92,7 @@ static const struct row rows[] = {
 	{"merge", read_flag, NULL, ALERT_IN_TEXT},
 	{"follow", read_flag, NULL, ALERT_IN_TEXT},
 	{"drop_duplicates", read_flag, NULL, ALERT_IN_TEXT},
+	{"stream", read_flag, NULL, ALERT_IN_TEXT},
 	{"destinations", read_strings, "to_destinations", ALERT_IN_TEXT},
 	{"first_of", read_strings, NULL, ALERT_IN_TEXT},
 	{"cooldown", read_duration, NULL, ALERT_IN_TEXT},
@@ -256,7 +257,8 @@ static void read_number(struct reader *reader, const struct row *row, const stru
 	else if (value->type == TOML_STRING && strchr(value->string, '{'))
 		read_template(reader, row, value);
 	else
-		fault(reader, value->location, row->key, ": must be a number that is not negative, or \"{path}\"");
+		fault(reader, value->location, row->key,
+		      ": must be a number that is not negative, in seconds, packets or bytes, or \"{path}\"");
 }
 
 static bool is_flag(struct reader *reader, const char *key, const struct toml_value *value)
@@ -400,8 +402,6 @@ static void end_rule(struct reader *reader)
 		fault(reader, reader->location, "interface", " and alias: give one of the two");
 	if (rule->publish && !rule->node)
 		fault(reader, reader->location, "publish", ": needs a node");
-	if (rule->publish && rule->max_running)
-		fault(reader, reader->location, "max_running", ": cannot be counted with publish");
 	if (rule->stop_on.count && !has_dedupe)
 		fault(reader, reader->location, "stop_on", ": needs dedupe, which says what it stops");
 	reader->rule = NULL;

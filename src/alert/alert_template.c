@@ -8,6 +8,7 @@
 
 #include "alert/alert_flow.h"
 #include "alert/alert_value.h"
+#include "alert/alert_why.h"
 #include "base/clock.h"
 #include "base/quantity.h"
 #include "request/request_text.h"
@@ -309,10 +310,10 @@ static int fill_value(const struct piece *piece, const json_t *alert, struct buf
 	if (!value || json_is_null(value)) {
 		if (piece->fallback)
 			return buffer_append_string(out, piece->fallback);
-		return error_set(why, -ENOENT, "%s is missing", piece->text);
+		return alert_why_missing(alert, piece->text, why);
 	}
 	if ((piece->shift_ns ? print_shifted(piece, value, text) : alert_value_print(piece->type, value, text)) < 0)
-		return error_set(why, -EINVAL, "%s is no %s", piece->text, alert_type_name(piece->type));
+		return alert_why_type(value, piece->text, piece->type, why);
 	return buffer_append_string(out, text);
 }
 

@@ -31,20 +31,28 @@ static int too_many(struct error *err)
 	return error_set(err, -EINVAL, "has more than %d pairs", ALERT_PAIRS_MAX);
 }
 
+/* Adds the place of a fault, counted from 0. `err`: NULL: nothing wants to know. */
+static int with_place(int r, const char *text, const char *at, struct error *err)
+{
+	if (r == -EINVAL && err)
+		error_prefix(err, "at byte %td", at - text);
+	return r;
+}
+
 /* --- pairs --- */
 
-/* A value in double quotes, in which a backslash stands before any character that is to be itself. `*text`: after the
- * first quote; is moved past the last. False: it has no end. */
-static bool read_quoted(const char **text, struct buffer *value, int *r)
+/* A value in quotes: in double ones a backslash stands before any character that is to be itself, in single ones all
+ * are, as in a shell. `*text`: after the first quote; is moved past the last. False: it has no end. */
+static bool read_quoted(const char **text, char quote, struct buffer *value, int *r)
 {
 	const char *at = *text;
 
-	while (*r == 0 && *at && *at != '"') {
-		at += *at == '\\' && at[1];
+	while (*r == 0 && *at && *at != quote) {
+		at += *at == '\\' && quote == '"' && at[1];
 		*r = buffer_append(value, at++, 1);
 	}
-	*text = at + (*at == '"');
-	return *at == '"';
+	*text = at + (*at == quote);
+	return *at == quote;
 }
 
 /* One pair at `*text`, which is moved past it. */
@@ -61,9 +69,10 @@ static int read_pair(const char **text, json_t *pairs, struct error *err)
 	memcpy(key, at, key_size);
 	key[key_size] = '\0';
 	at += key_size + 1;
-	if (*at == '"') {
-		at++;
-		if (!read_quoted(&at, &value, &r) && r == 0)
+	if (*at == '"' || *at == '\'') {
+		const char quote = *at++;
+
+		if (!read_quoted(&at, quote, &value, &r) && r == 0)
 			r = error_set(err, -EINVAL, "the value of %s has no closing quote", key);
 	} else {
 		const size_t size = strcspn(at, BLANKS);
@@ -80,10 +89,15 @@ static int read_pair(const char **text, json_t *pairs, struct error *err)
 
 int alert_text_read_pairs(const char *text, json_t *alert, struct error *err)
 {
+	const char *at = text + strspn(text, BLANKS);
 	int r = 0;
 
-	for (text += strspn(text, BLANKS); r == 0 && *text; text += strspn(text, BLANKS))
-		r = is_full(alert) ? too_many(err) : read_pair(&text, alert, err);
+	for (; r == 0 && *at; at += strspn(at, BLANKS)) {
+		const char *pair = at;
+
+		r = is_full(alert) ? too_many(err) : read_pair(&at, alert, err);
+		r = with_place(r, text, pair, err);
+	}
 	if (r == 0 && !json_object_size(alert))
 		r = error_set(err, -EINVAL, "has no key=value");
 	return r;
@@ -187,8 +201,16 @@ static bool has_old_time(const char *text)
 	       text[12] == ':' && text[OLD_TIME_SIZE] == ' ';
 }
 
-/* After "<34>": "Dec  1 10:00:00 host app[pid]: ", of which programs leave out the time, the host, or both. The time
- * has neither year nor zone, so it is not used. */
+#define NEW_TIME_SIZE 20 /* "2026-12-01T10:00:00Z", or longer */
+
+static bool has_new_time(const char *text)
+{
+	return strcspn(text, " ") >= NEW_TIME_SIZE && text[4] == '-' && text[7] == '-' && text[10] == 'T' &&
+	       text[13] == ':' && text[16] == ':';
+}
+
+/* After "<34>": "Dec  1 10:00:00 host app[pid]: ", of which programs leave out the time, the host, or both. That time
+ * has neither year nor zone, so it is not used; rsyslog and syslog-ng can write RFC 3339 there. */
 static int read_old_header(const char **text, json_t *alert)
 {
 	int r = 0;
@@ -196,6 +218,10 @@ static int read_old_header(const char **text, json_t *alert)
 	if (has_old_time(*text)) {
 		*text += OLD_TIME_SIZE + 1;
 		r = read_word(text, alert, "host");
+	} else if (has_new_time(*text)) {
+		r = read_word(text, alert, "timestamp");
+		if (r == 0)
+			r = read_word(text, alert, "host");
 	}
 	const size_t app = strcspn(*text, "[: ");
 	const char *at = *text + app;
@@ -214,6 +240,25 @@ static int read_old_header(const char **text, json_t *alert)
 	return r;
 }
 
+/* The key=value words of a text, whatever stands between them: "authentication failure; uid=0 rhost=192.0.2.7". */
+static int find_pairs(const char *text, json_t *pairs)
+{
+	int r = 0;
+
+	for (text += strspn(text, BLANKS); r == 0 && *text && !is_full(pairs); text += strspn(text, BLANKS)) {
+		const char *word = text;
+
+		r = read_pair(&text, pairs, NULL);
+		if (r == -EINVAL) {
+			text = word + strcspn(word, BLANKS);
+			r = 0;
+		}
+	}
+	return r;
+}
+
+#define COOKIE "@cee:" /* before JSON in syslog, by the Common Event Expression */
+
 /* Adds what the message holds: `json`, or `kv`. It is fine if it holds neither. */
 static int read_message(const char *text, json_t *alert)
 {
@@ -226,40 +271,45 @@ static int read_message(const char *text, json_t *alert)
 
 	if (r < 0)
 		return r;
-	if (*text == '{' && !request_peek_is_deeper(text, size, ALERT_DEPTH_MAX)) {
-		json_t *json = json_loadb(text, size, JSON_ALLOW_NUL, NULL);
+	const char *json_text = text + (strncmp(text, COOKIE, strlen(COOKIE)) == 0 ? strlen(COOKIE) : 0);
+	json_text += strspn(json_text, BLANKS);
+	if (*json_text == '{' && !request_peek_is_deeper(json_text, strlen(json_text), ALERT_DEPTH_MAX)) {
+		json_t *json = json_loadb(json_text, strlen(json_text), JSON_ALLOW_NUL, NULL);
 
 		return json && json_object_set_new(alert, "json", json) < 0 ? -ENOMEM : 0;
 	}
 	json_t *pairs = json_object();
-	r = pairs ? alert_text_read_pairs(text, pairs, NULL) : -ENOMEM;
-	if (r == 0 && json_object_set(alert, "kv", pairs) < 0)
+	r = pairs ? find_pairs(text, pairs) : -ENOMEM;
+	if (r == 0 && json_object_size(pairs) && json_object_set(alert, "kv", pairs) < 0)
 		r = -ENOMEM;
 	json_decref(pairs);
-	return r == -EINVAL ? 0 : r;
+	return r;
 }
 
 int alert_text_read_syslog(const char *text, json_t *alert, struct error *err)
 {
 	static const char bom[] = "\xef\xbb\xbf";
-	int r = read_priority(&text, alert, err);
+	const char *at = text;
+	int r = read_priority(&at, alert, err);
 
-	if (r == 0 && strncmp(text, "1 ", 2) == 0) {
-		text += 2;
-		r = read_new_header(&text, alert, err);
+	if (r == 0 && strncmp(at, "1 ", 2) == 0) {
+		at += 2;
+		r = read_new_header(&at, alert, err);
 	} else if (r == 0) {
-		r = read_old_header(&text, alert);
+		r = read_old_header(&at, alert);
 	}
 	if (r < 0)
-		return r;
-	if (strncmp(text, bom, strlen(bom)) == 0)
-		text += strlen(bom);
-	return read_message(text, alert);
+		return with_place(r, text, at, err);
+	if (strncmp(at, bom, strlen(bom)) == 0)
+		at += strlen(bom);
+	return read_message(at, alert);
 }
 
 /* --- traps --- */
 
 #define OID_TRAP "1.3.6.1.6.3.1.1.4.1.0" /* snmpTrapOID */
+#define NAME_TRAP "snmpTrapOID.0"
+#define NO_HOST "<UNKNOWN>" /* of an address that has no name */
 
 /* The line at `*text`, which is moved past it. */
 static const char *read_line(const char **text, size_t *size)
@@ -284,53 +334,105 @@ static int set_address(json_t *alert, const char *line, size_t size)
 	return set_text(alert, "address", begin, strcspn(begin, "]\n"));
 }
 
-static void strip_quotes(const char **value, size_t *size)
+/* snmptrapd writes ".1.3.6" with -On, without it and without MIBs "iso.3.6", and otherwise names. Cuts `oid` in place
+ * to "1.3.6", or to the name. */
+static void shorten_oid(char *oid)
 {
-	if (*size >= 2 && **value == '"' && (*value)[*size - 1] == '"') {
-		(*value)++;
-		*size -= 2;
+	static const char iso[] = "iso.";
+	const size_t size = strlen(iso);
+
+	if (*oid == '.')
+		memmove(oid, oid + 1, strlen(oid));
+	if (strncmp(oid, iso, size) == 0 && oid[size] >= '0' && oid[size] <= '9') {
+		memmove(oid + 1, oid + size - 1, strlen(oid + size - 1) + 1);
+		*oid = '1';
 	}
 }
 
-/* "OID value"; OIDs are numbers (snmptrapd -On), with or without the leading dot. */
-static int add_variable(json_t *alert, json_t *variables, const char *line, size_t size, struct error *err)
+static bool is_trap_oid(const char *oid)
 {
-	const bool leading_dot = *line == '.';
+	const size_t size = strlen(oid), name_size = strlen(NAME_TRAP);
 
-	line += leading_dot;
-	size -= leading_dot;
-	const size_t oid = strcspn(line, BLANKS);
-	if (!oid || oid > KEY_MAX || oid >= size)
-		return error_set(err, -EINVAL, "\"%.32s\" is no variable of a trap", line);
-	const char *value = line + oid + 1;
-	size_t value_size = size - oid - 1;
-	strip_quotes(&value, &value_size);
-	if (oid == strlen(OID_TRAP) && strncmp(line, OID_TRAP, oid) == 0) {
-		const bool dot = value_size && *value == '.';
+	return strcmp(oid, OID_TRAP) == 0 || (size >= name_size && strcmp(oid + size - name_size, NAME_TRAP) == 0);
+}
 
-		return set_text(alert, "oid", value + dot, value_size - dot);
+/* The OID of the variable at `*text`, which is moved to its value. */
+static int read_oid(const char **text, char oid[static KEY_MAX + 1], struct error *err)
+{
+	const size_t size = strcspn(*text, BLANKS);
+
+	if (!size || size > KEY_MAX || (*text)[size] != ' ')
+		return error_set(err, -EINVAL, "\"%.32s\" is no variable of a trap", *text);
+	memcpy(oid, *text, size);
+	oid[size] = '\0';
+	shorten_oid(oid);
+	*text += size + 1;
+	if (strncmp(*text, "= ", 2) == 0) /* snmptrapd -OQ */
+		*text += 2;
+	return 0;
+}
+
+/* A variable's value, which may have lines in quotes. Moves `*text` to the next line. */
+static int read_value(const char **text, const char *oid, struct buffer *value, struct error *err)
+{
+	size_t size;
+	int r = 0;
+
+	if (**text != '"') {
+		const char *line = read_line(text, &size);
+
+		return buffer_append(value, line, size);
 	}
-	if (is_full(variables))
-		return too_many(err);
-	return json_object_setn_new(variables, line, oid, json_stringn(value, value_size)) < 0 ? -ENOMEM : 0;
+	(*text)++;
+	if (!read_quoted(text, '"', value, &r))
+		return r < 0 ? r : error_set(err, -EINVAL, "the value of %s has no closing quote", oid);
+	(void)read_line(text, &size);
+	return r;
+}
+
+static int set_trap_oid(json_t *alert, const struct buffer *value, struct error *err)
+{
+	char oid[KEY_MAX + 1];
+
+	if (value->size > KEY_MAX)
+		return error_set(err, -EINVAL, "the trap's OID is longer than %d bytes", KEY_MAX);
+	memcpy(oid, buffer_text(value), value->size + 1);
+	shorten_oid(oid);
+	return set_text(alert, "oid", oid, strlen(oid));
+}
+
+/* "OID value" at `*text`, which is moved past it. */
+static int read_variable(const char **text, json_t *alert, json_t *variables, struct error *err)
+{
+	cleanup(buffer_deinit) struct buffer value = BUFFER_INIT(ALERT_MESSAGE_MAX);
+	char oid[KEY_MAX + 1];
+	int r = read_oid(text, oid, err);
+
+	if (r == 0)
+		r = read_value(text, oid, &value, err);
+	if (r < 0)
+		return r;
+	if (is_trap_oid(oid))
+		return set_trap_oid(alert, &value, err);
+	return is_full(variables) ? too_many(err) : set_text(variables, oid, buffer_text(&value), value.size);
 }
 
 int alert_text_read_trap(const char *text, json_t *alert, struct error *err)
 {
 	json_t *variables = json_object();
 	size_t size;
-	const char *line = read_line(&text, &size);
+	const char *at = text, *line = read_line(&at, &size);
 	int r = variables && json_object_set_new(alert, "variables", variables) == 0 ? 0 : -ENOMEM;
 
-	if (r == 0)
+	if (r == 0 && !(size == strlen(NO_HOST) && memcmp(line, NO_HOST, size) == 0))
 		r = set_text(alert, "host", line, size);
-	line = read_line(&text, &size);
+	line = read_line(&at, &size);
 	if (r == 0)
 		r = set_address(alert, line, size);
-	while (r == 0 && *text) {
-		line = read_line(&text, &size);
-		if (size)
-			r = add_variable(alert, variables, line, size, err);
+	for (at += strspn(at, "\r\n"); r == 0 && *at; at += strspn(at, "\r\n")) {
+		const char *begin = at;
+
+		r = with_place(read_variable(&at, alert, variables, err), text, begin, err);
 	}
 	if (r == 0 && !json_object_get(alert, "oid"))
 		r = error_set(err, -EINVAL, "has no variable " OID_TRAP " (snmpTrapOID)");

@@ -11,8 +11,9 @@
 warn_unused int alert_text_read_pairs(const char *text, json_t *alert, struct error *err);
 
 /* facility, severity, host, app, procid, msgid, timestamp, message, data (structured data by its id); and of the
- * message `json` if it is a JSON object, or `kv` if it is only pairs. */
+ * message `json` if it is a JSON object (also after "@cee:"), or `kv` with its key=value words, if there are any. */
 warn_unused int alert_text_read_syslog(const char *text, json_t *alert, struct error *err);
 
-/* host, address, oid (of the trap), variables (by their OID). */
+/* host (if it has a name), address, oid (of the trap), variables by their OID. OIDs have no leading dot; they are names
+ * where snmptrapd has MIBs and no -On. */
 warn_unused int alert_text_read_trap(const char *text, json_t *alert, struct error *err);

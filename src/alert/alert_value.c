@@ -183,7 +183,7 @@ static int hex_digit(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* "02:00:00:00:00:01", "02-00-00-00-00-01", "0200.0000.0001", "020000000001" */
+/* "02:00:00:00:00:01", "02-00-00-00-00-01", "0200.0000.0001", "020000000001", "02 00 00 00 00 01 " (snmptrapd) */
 static int print_mac(const char *from, char *text)
 {
 	uint8_t mac[MAC_BYTES];
@@ -193,7 +193,7 @@ static int print_mac(const char *from, char *text)
 		const int digit = hex_digit(*from);
 
 		if (digit < 0) {
-			if (!strchr(":-.", *from) || !digits || digits % 2)
+			if (!strchr(":-. ", *from) || !digits || digits % 2)
 				return -EINVAL;
 			continue;
 		}

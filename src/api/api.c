@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "alert/alert_format.h"
+#include "api/alert_signature.h"
 #include "api/api_internal.h"
 #include "base/log.h"
 #include "config/config.h"
@@ -116,10 +117,15 @@ struct api *api_new(const struct api_options *options, struct error *err)
 		.listen = config->api.listen,
 		.secret = options->token,
 		.guests = {.find = config->api.alert_tokens ? find_alert_source : NULL,
-			   .ctx = config->api.alert_tokens},
+			   .ctx = config->api.alert_tokens,
+			   .signatures = config->api.alert_keys ? alert_signature_headers : NULL},
 		.cert_file = *config->api.cert_file ? config->api.cert_file : NULL,
 		.key_file = *config->api.key_file ? config->api.key_file : NULL,
 	};
+	if (config->api.alert_keys && !(api->signatures = alert_signatures_new(config->api.alert_signature_age_ns))) {
+		error_set(err, -ENOMEM, "out of memory");
+		return NULL;
+	}
 	api->server = http_server_new(&server, err);
 	if (!api->server)
 		return NULL;
@@ -148,5 +154,6 @@ void api_free(struct api *api)
 	http_server_free(api->server);
 	destination_check_cancel(api->check);
 	submissions_cancel(api);
+	alert_signatures_free(api->signatures);
 	free(api);
 }

@@ -14,6 +14,8 @@
 #define API_TYPE_PCAP "application/vnd.tcpdump.pcap" /* registered with IANA; pcapng is not */
 #define API_TYPE_PCAPNG "application/x-pcapng"
 
+struct alert_signatures;
+struct config_requests;
 struct destination_check;
 struct event;
 struct history_response;
@@ -23,6 +25,7 @@ struct submission;
 
 struct api {
 	struct api_options options;
+	struct alert_signatures *signatures; /* that were used; NULL: alerts have none */
 	struct http_server *server;
 	LIST_HEAD(, history_response) histories;
 	LIST_HEAD(, live_response) lives;
@@ -53,6 +56,8 @@ void route_health(void *api, struct http_request *request);
 /* Event bus subscriber; ctx: the api. */
 void api_on_event(void *api, const struct event *event, const char *json);
 
+/* Submits the body as a request and answers: once its captures are armed, or with `wait` once they are final. */
+void api_submit(struct api *api, struct http_request *request, const struct config_requests *allowed, bool wait);
 void submissions_cancel(struct api *api);
 void histories_stop(struct api *api);
 void lives_cancel(struct api *api);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/metrics_alerts.h"
 #include "api/metrics_destinations.h"
 #include "api/metrics_outcomes.h"
 #include "api/metrics_webhooks.h"
@@ -460,6 +461,8 @@ int metrics_write(struct metric_writer *out, const struct metrics_source *source
 		r = metrics_write_destinations(out, source->deliveries);
 	if (r == 0)
 		r = metrics_write_webhooks(out, source->webhooks);
+	if (r == 0)
+		r = metrics_write_alerts(out, source->alerts);
 	if (r == 0)
 		r = write_redis(out, &numbers.load.redis);
 	if (r == 0)

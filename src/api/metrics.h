@@ -7,6 +7,7 @@
 #include "api/openmetrics.h"
 #include "http/http_server.h"
 
+struct alert_runner;
 struct deliveries;
 struct event_gate;
 struct node_status;
@@ -20,6 +21,7 @@ struct metrics_source {
 	const struct event_gate *gate;
 	const struct webhooks *webhooks;
 	const struct deliveries *deliveries;
+	const struct alert_runner *alerts;
 	struct http_server_counts http;
 };
 

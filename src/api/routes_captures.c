@@ -59,6 +59,8 @@ static json_t *view_json(const struct api *api, const struct capture_view *view)
 		json_object_set_new(json, "packets", json_uint(view->packets));
 		json_object_set_new(json, "bytes", json_uint(view->bytes));
 	}
+	if (is_live(view) && view->streamed)
+		json_object_set_new(json, "delivered", json_uint(view->delivered));
 	if (view->ends_ns)
 		json_object_set_new(json, "ends", json_string(clock_format(view->ends_ns, ends)));
 	if (is_kept(api, view->event))

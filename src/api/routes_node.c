@@ -50,9 +50,15 @@ void route_metrics(void *ctx, struct http_request *request)
 	const unsigned open_quality = http_request_quality(request, "application/openmetrics-text");
 	const bool open = open_quality > 0 && open_quality >= http_request_quality(request, "text/plain");
 	struct metric_writer writer = {.out = &text, .format = open ? METRICS_OPENMETRICS : METRICS_TEXT_004};
-	const int r = metrics_write(&writer, &(struct metrics_source){api->options.status, api->options.gate,
-								      api->options.webhooks, api->options.deliveries,
-								      http_server_counts(api->server)});
+	const struct metrics_source source = {
+		.status = api->options.status,
+		.gate = api->options.gate,
+		.webhooks = api->options.webhooks,
+		.deliveries = api->options.deliveries,
+		.alerts = api->options.alerts,
+		.http = http_server_counts(api->server),
+	};
+	const int r = metrics_write(&writer, &source);
 
 	if (r < 0)
 		http_answer_error(request, error_http_status(r), "%s", strerror(-r));

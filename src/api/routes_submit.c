@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * POST /v1/captures. The answer waits until every capture is armed or refused, or with ?wait=1 until all are final. The
- * captures continue even if the client leaves.
+ * POST /v1/captures, and requests among alerts. The answer waits until every capture is armed or refused, or with
+ * ?wait=1 until all are final. The captures continue even if the client leaves.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -18,7 +18,7 @@ struct submission {
 	struct http_request *request; /* NULL: answered, or the client is gone */
 	struct job_watch *watch;
 	bool wait;
-	bool submitting; /* inside jobs_request: must not be freed */
+	bool submitting; /* inside jobs_submit: must not be freed */
 	bool over;	 /* the watch is gone */
 	bool admitted;
 	size_t expected;	   /* captures */
@@ -198,17 +198,19 @@ static struct submission *new_submission(struct api *api, struct http_request *r
 	return NULL;
 }
 
-static void submit(struct submission *submission, const void *body, size_t size)
+static void submit(struct submission *submission, const struct config_requests *allowed)
 {
 	const struct job_observer observer = {.admitted = on_admitted,
 					      .event = on_event,
 					      .finished = on_finished,
 					      .ctx = submission};
 	char origin[API_ORIGIN_SIZE];
+	struct job_message message = {.origin = origin, .allowed = allowed};
 
+	message.bytes = http_request_body(submission->request, &message.size);
 	snprintf(origin, sizeof(origin), "api:%s", http_request_peer(submission->request));
 	submission->submitting = true;
-	submission->watch = jobs_request(submission->api->options.jobs, origin, body, size, &observer);
+	submission->watch = jobs_submit(submission->api->options.jobs, &message, &observer);
 	submission->submitting = false;
 	if (submission->over) {
 		free_submission(submission);
@@ -223,12 +225,23 @@ static void submit(struct submission *submission, const void *body, size_t size)
 	answer_if_settled(submission); /* it may repeat a request that is running */
 }
 
+void api_submit(struct api *api, struct http_request *request, const struct config_requests *allowed, bool wait)
+{
+	struct submission *submission = new_submission(api, request);
+
+	if (!submission) {
+		http_answer_error(request, 500, "out of memory");
+		return;
+	}
+	submission->wait = wait;
+	submit(submission, allowed);
+}
+
 void route_submit(void *ctx, struct http_request *request)
 {
 	static const char *const known[] = {"wait", NULL};
 	struct api *api = ctx;
 	const char *wait;
-	size_t size;
 
 	if (!api_check_parameters(request, known) || !api_parameter(request, "wait", &wait))
 		return;
@@ -236,12 +249,5 @@ void route_submit(void *ctx, struct http_request *request)
 		http_answer_error(request, 400, "wait must be 0 or 1");
 		return;
 	}
-	const void *body = http_request_body(request, &size);
-	struct submission *submission = new_submission(api, request);
-	if (!submission) {
-		http_answer_error(request, 500, "out of memory");
-		return;
-	}
-	submission->wait = wait && *wait == '1';
-	submit(submission, body, size);
+	api_submit(api, request, &api->options.config->api.requests, wait && *wait == '1');
 }

@@ -369,7 +369,11 @@ static struct consumer *new_consumer(struct engine *engine, const struct consume
 	consumer->until_ns = spec->until_ns;
 	consumer->own_only = !spec->former;
 	consumer->resume = spec->resume ? *spec->resume : (struct resume_point){0};
-	consumer->until_reason = spec->to_real_ns ? END_WINDOW : END_TIMEOUT;
+	consumer->series_reason = spec->to_real_ns ? END_WINDOW : END_TIMEOUT;
+	consumer->series_to_real_ns = spec->to_real_ns;
+	consumer->part_ns = spec->part_ns;
+	consumer->continued = spec->continued;
+	consumer->cursor.beyond_number = NUMBER_NONE;
 	store_init(&consumer->cursor.store, spec->feed ? spec->feed->budget : &engine->budget);
 	store_init(&consumer->handed_over, consumer->cursor.store.budget);
 	return consumer;
@@ -489,12 +493,133 @@ int consumer_start(struct engine *engine, const struct consumer_spec *spec, cons
 	return r;
 }
 
+/* --- a series --- */
+
+void consumer_set_part_end(struct consumer *consumer, uint64_t begin_ns)
+{
+	const bool in_part = consumer->part_ns && consumer->part_ns < consumer->series_until_ns - begin_ns;
+	const uint64_t until_ns = in_part && begin_ns < consumer->series_until_ns ? begin_ns + consumer->part_ns
+										  : consumer->series_until_ns;
+
+	consumer->until_reason = until_ns < consumer->series_until_ns ? END_TIMEOUT : consumer->series_reason;
+	consumer->to_real_ns = until_ns < consumer->series_until_ns ? 0 : consumer->series_to_real_ns;
+	consumer->planned_end_ns = until_ns;
+	atomic_store_explicit(&consumer->cursor.until_ns, until_ns, memory_order_relaxed);
+}
+
+/* Whether it has ended where another one goes on. */
+static bool is_rotated(const struct consumer *consumer)
+{
+	const struct cursor *cursor = &consumer->cursor;
+	const bool part_over =
+		cursor->reason == END_TIMEOUT &&
+		atomic_load_explicit(&cursor->until_ns, memory_order_relaxed) < consumer->series_until_ns;
+
+	return consumer->continued && (cursor->reason == END_PACKETS || cursor->reason == END_BYTES || part_over);
+}
+
+/* Starts the one that follows at the packet after the last one of `before`. By time, that is the first one that came
+ * after its end; packets of both may be mixed there, and each takes its own. Called with `lock` held. */
+static void begin_successor(struct consumer *before)
+{
+	struct source *source = before->source;
+	struct consumer *consumer = before->successor;
+	const struct cursor *from = &before->cursor;
+	struct cursor *cursor = &consumer->cursor;
+	const bool by_time = from->reason == END_TIMEOUT;
+	struct consumer **at = &source->consumers;
+
+	while (*at != before)
+		at = &(*at)->next;
+	consumer->next = before->next;
+	*at = consumer;
+	before->next = NULL;
+	before->source = NULL;
+	before->holds_place = false;
+	consumer->predecessor = NULL;
+	consumer->source = source;
+	consumer->source_id = before->source_id;
+	consumer->linktype = before->linktype;
+	consumer->live_number = before->live_number;
+	consumer->series_until_ns = before->series_until_ns;
+	consumer->retention_may_hide = before->retention_may_hide;
+	consumer->begin_ns = consumer_window_end(before) + by_time;
+	consumer->begin_real_ns =
+		by_time ? consumer_window_end(before) + (uint64_t)before->clock_offset_ns : from->last_ns;
+	consumer->asked_from_ns = (int64_t)consumer->begin_ns;
+	cursor->from_ns = by_time ? consumer->begin_ns : from->from_ns;
+	cursor->retention = from->retention;
+	cursor->retention_until_ns = from->retention_until_ns;
+	cursor->next_number = consumer->position = consumer->needed = before->needed;
+	cursor->dropped_at_start = cursor->dropped_seen = from->dropped_seen;
+	cursor->dropped_marked = from->dropped_marked;
+	cursor->missing = from->missing;
+	cursor->clock_offset_ns = from->clock_offset_ns;
+	atomic_store_explicit(&cursor->last_match_ns, atomic_load_explicit(&from->last_match_ns, memory_order_relaxed),
+			      memory_order_relaxed);
+	consumer_set_part_end(consumer, consumer->begin_ns);
+	consumer->armed = true;
+	if (source->gone)
+		consumer_end_at(consumer, clock_boottime_ns(), END_INTERFACE_GONE);
+	engine_wake_worker(consumer->engine);
+	engine_wake_ring_thread(consumer->engine); /* it has a time limit of its own */
+}
+
+void consumer_leave(struct consumer *consumer)
+{
+	consumer->rotated = is_rotated(consumer);
+	if (!consumer->rotated) {
+		consumer_unlink(consumer);
+		return;
+	}
+	consumer->holds_place = true;
+}
+
+void consumer_pass_on(struct consumer *consumer)
+{
+	consumer->passes_on = true;
+	if (consumer->holds_place && consumer->successor)
+		begin_successor(consumer);
+}
+
+struct consumer *consumer_continue(struct consumer *before, bool last, const struct consumer_feed *feed,
+				   consumer_done done, void *ctx)
+{
+	struct engine *engine = before->engine;
+	const struct consumer_spec spec = {
+		.snaplen = before->snaplen,
+		.max_packets = before->cursor.max_packets,
+		.max_bytes = before->cursor.max_bytes,
+		.idle_ns = before->cursor.idle_ns,
+		.to_real_ns = before->series_to_real_ns,
+		.part_ns = before->part_ns,
+		.continued = !last,
+		.feed = feed,
+	};
+	struct consumer *consumer = new_consumer(engine, &spec, done, ctx);
+
+	if (!consumer)
+		return NULL;
+	consumer->filter = filter_share(before->filter);
+	consumer->cursor.filter = consumer->filter;
+	pthread_mutex_lock(&engine->lock);
+	consumer->nic_ifindex = before->nic_ifindex;
+	consumer->nic_begin = before->nic_end.known ? before->nic_end : before->nic_begin;
+	consumer->predecessor = before;
+	before->successor = consumer;
+	if (before->holds_place && before->passes_on)
+		begin_successor(before);
+	pthread_mutex_unlock(&engine->lock);
+	return consumer;
+}
+
 /* The last packets may still be in the open block, so this end is handled like any other time limit. */
 void consumer_end_at(struct consumer *consumer, uint64_t boottime_ns, enum end_reason reason)
 {
 	struct cursor *cursor = &consumer->cursor;
 
-	if (!consumer->armed || boottime_ns >= atomic_load_explicit(&cursor->until_ns, memory_order_relaxed))
+	if (!consumer->armed || consumer->holds_place ||
+	    boottime_ns >= atomic_load_explicit(&cursor->until_ns, memory_order_relaxed))
 		return;
 	atomic_store_explicit(&cursor->until_ns, boottime_ns, memory_order_relaxed);
 	consumer->until_reason = reason;
@@ -517,12 +642,16 @@ bool consumer_extend(struct consumer *consumer, uint64_t until_ns)
 	struct engine *engine = consumer->engine;
 
 	pthread_mutex_lock(&engine->lock);
-	const uint64_t end_ns = atomic_load_explicit(&consumer->cursor.until_ns, memory_order_relaxed);
+	const uint64_t end_ns = consumer->series_until_ns;
 	const bool extendable = consumer->source && consumer->armed && consumer->until_reason == END_TIMEOUT &&
+				consumer->series_reason == END_TIMEOUT &&
 				clock_boottime_ns() + EXTEND_SLACK_NS < end_ns;
 	if (extendable && until_ns > end_ns) {
-		atomic_store_explicit(&consumer->cursor.until_ns, until_ns, memory_order_relaxed);
-		consumer->planned_end_ns = until_ns;
+		const uint64_t begin_ns = consumer->begin_ns ? consumer->begin_ns : consumer->cursor.from_ns;
+
+		consumer->series_until_ns = until_ns;
+		if (!consumer->holds_place)
+			consumer_set_part_end(consumer, begin_ns);
 	}
 	pthread_mutex_unlock(&engine->lock);
 	engine_wake_ring_thread(engine);
@@ -551,10 +680,27 @@ void consumer_feed_packets(struct consumer *consumer)
 	pthread_mutex_unlock(&engine->lock);
 }
 
+/* Nothing follows it any more, and it follows nothing. */
+static void leave_series(struct consumer *consumer)
+{
+	struct engine *engine = consumer->engine;
+
+	pthread_mutex_lock(&engine->lock);
+	if (consumer->holds_place)
+		consumer_unlink(consumer);
+	if (consumer->successor && consumer->successor->predecessor == consumer)
+		consumer->successor->predecessor = NULL;
+	if (consumer->predecessor)
+		consumer->predecessor->successor = NULL;
+	pthread_mutex_unlock(&engine->lock);
+}
+
 void consumer_free(struct consumer *consumer)
 {
 	if (!consumer)
 		return;
+	if (consumer->continued || consumer->predecessor)
+		leave_series(consumer);
 	store_deinit(&consumer->cursor.store);
 	store_deinit(&consumer->handed_over);
 	filter_free(consumer->filter);
@@ -605,6 +751,17 @@ static enum interface_state state_at_end(const struct consumer *consumer)
 							     : INTERFACE_UP;
 }
 
+/* Packets that it has seen and that the one that follows it sees again: those from the first beyond its window on. */
+static uint64_t passed_on(const struct consumer *consumer)
+{
+	const struct cursor *cursor = &consumer->cursor;
+	const uint64_t count = consumer->rotated && cursor->beyond_number < cursor->next_number
+				       ? cursor->next_number - cursor->beyond_number
+				       : 0;
+
+	return count < cursor->examined ? count : cursor->examined;
+}
+
 void consumer_report(const struct consumer *consumer, struct consumer_report *report)
 {
 	const struct cursor *cursor = &consumer->cursor;
@@ -627,9 +784,12 @@ void consumer_report(const struct consumer *consumer, struct consumer_report *re
 		report->asked_from_ns = consumer->from_real_ns;
 	if (consumer->from_real_ns && (int64_t)cursor->from_ns == consumer->asked_from_ns)
 		report->from_ns = consumer->from_real_ns;
+	if (consumer->begin_real_ns)
+		report->from_ns = report->asked_from_ns = consumer->begin_real_ns;
 	if (!ended)
 		return;
 	report->reason = cursor->reason;
+	report->rotated = consumer->rotated;
 	report->first_ns = cursor->first_ns;
 	report->last_ns = cursor->last_ns;
 	/* A shared quota may end a consumer that has no packet of its own. */
@@ -646,10 +806,10 @@ void consumer_report(const struct consumer *consumer, struct consumer_report *re
 	report->lost_evicted = consumer->lost_evicted;
 	report->lost_memory = cursor->lost_memory;
 	report->truncated = cursor->truncated;
-	report->received = cursor->examined + report->lost_kernel;
+	report->received = cursor->examined - passed_on(consumer) + report->lost_kernel;
 	report->nic = consumer->nic_growth;
 	/* What the kernel's filter rejects, only the interface counts. */
-	const uint64_t within = report->received - cursor->outside;
+	const uint64_t within = cursor->examined + report->lost_kernel - cursor->outside;
 	report->seen = within > report->nic.packets ? within : report->nic.packets;
 	report->interface_state = state_at_end(consumer);
 	report->retention_may_hide = consumer->retention_may_hide;

@@ -61,6 +61,9 @@ struct consumer_spec {
 	uint64_t duration_ns;	/* from now, or from a from_real_ns in the future */
 	uint64_t until_ns;	/* boot time, replaces duration_ns; 0: not given */
 	uint64_t idle_ns;	/* 0: none */
+	uint64_t part_ns;	/* it ends this long after its start at the latest; 0: no such limit */
+	/* Where it ends by max_packets, max_bytes or part_ns, another one begins: see consumer_continue(). */
+	bool continued;
 	/* It is to have every packet since the interface appeared: not complete if some may have passed before it
 	 * began. */
 	bool since_appearance;
@@ -86,24 +89,35 @@ typedef void (*consumer_done)(void *ctx, struct consumer *consumer);
 warn_unused int consumer_start(struct engine *engine, const struct consumer_spec *spec, consumer_done done, void *ctx,
 			       struct error *err, const char **field, struct consumer **consumer);
 
+/*
+ * Prepares the consumer that goes on where `before`, which is to be continued, ends by its packets, bytes or part_ns:
+ * every packet is in exactly one of them. It has the same limits. It may begin, and feed its packets, before the loop
+ * learns that the other has ended; its `done` comes later. If that ends for another reason (report.rotated is false),
+ * it never begins: free it. `last`: it is not continued itself. Until it is prepared, the packets wait in the ring.
+ * Loop thread, before `before` is freed. NULL on ENOMEM.
+ */
+struct consumer *consumer_continue(struct consumer *before, bool last, const struct consumer_feed *feed,
+				   consumer_done done, void *ctx);
+
 /* Ends it early for this reason and keeps its packets; `done` follows. Any thread. No effect on a consumer that has
  * ended. */
 void consumer_stop(struct consumer *consumer, enum end_reason reason);
 
-/* Moves its end to `until_ns` (boot time) if it would end earlier by its duration; packet, byte and idle limits still
- * apply. Returns false if it has ended, is about to, or does not end by its duration. Any thread. */
+/* Moves its end to `until_ns` (boot time) if it would end earlier by its duration; packet, byte and idle limits, and
+ * part_ns, still apply. Returns false if it has ended, is about to, or does not end by its duration. Any thread. */
 bool consumer_extend(struct consumer *consumer, uint64_t until_ns);
 
 /* Boot time at which it ends at the latest; UINT64_MAX: not armed yet. Any thread. */
 uint64_t consumer_ends_ns(const struct consumer *consumer);
 
-/* Loop thread, after `done`. */
+/* Loop thread, after `done`, or if it never begins. */
 void consumer_free(struct consumer *consumer);
 
 enum interface_state { INTERFACE_UNKNOWN, INTERFACE_UP, INTERFACE_NO_CARRIER, INTERFACE_DOWN, INTERFACE_GONE };
 
 struct consumer_report {
 	enum end_reason reason;
+	bool rotated; /* it ended where another one goes on */
 	uint64_t packets, bytes;
 	uint64_t first_ns, last_ns;		/* real time of the first and last packet; 0: none */
 	uint64_t from_ns, to_ns, asked_from_ns; /* real time: the window covered, and the start that was requested */

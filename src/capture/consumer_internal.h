@@ -30,7 +30,8 @@ struct consumer {
 	struct engine *engine;
 	struct source *source; /* NULL once it has ended */
 	uint64_t source_id;
-	struct consumer *next;
+	struct consumer *next;	     /* of its source's */
+	struct consumer *ended_next; /* in the queue of the counter thread */
 	struct filter *filter;
 	struct cursor cursor; /* owned by a worker while `busy` */
 	consumer_done done;
@@ -39,6 +40,7 @@ struct consumer {
 	bool settled;	     /* it has ended, and all that the report tells is known */
 	bool busy;	     /* a worker is moving it */
 	uint64_t position;   /* cursor.next_number when a worker last released it */
+	uint64_t needed;     /* likewise: the first packet that it, or one that follows it, still needs */
 	uint64_t end_number; /* ends when `position` gets here; NUMBER_NONE: not set yet */
 	enum end_reason end_reason;
 	/* Boot time at which end_number was set: everything before the end was retired. */
@@ -52,21 +54,33 @@ struct consumer {
 	uint64_t from_real_ns, to_real_ns; /* requested window; 0: not given */
 	uint64_t not_before_ns;		   /* boot time; 0: no limit */
 	uint64_t duration_ns, until_ns;
-	bool own_only;		    /* nothing of former devices */
-	struct resume_point resume; /* number 0: none */
-	int64_t asked_from_ns;	    /* boot time; negative: before the machine booted */
-	uint64_t planned_end_ns;    /* boot time: when its time is up */
-	bool interface_was_away;    /* for part of the window */
-	bool retention_may_hide;    /* the retention filter may hide packets of the window */
-	_Atomic bool began_late;    /* packets may have passed since the interface appeared; set by consumer_start */
-	bool unsorted;		    /* no memory to sort its packets */
+	/* A series of consumers: each ends after part_ns, all by `series_until_ns` (boot time) for `series_reason`. */
+	uint64_t part_ns, series_until_ns, series_to_real_ns;
+	enum end_reason series_reason;
+	/* Boot and real time at which the one before it ended; 0: it is the first. */
+	uint64_t begin_ns, begin_real_ns;
+	bool continued;		      /* another one follows if it ends by its packets, bytes or part_ns */
+	bool rotated;		      /* it has ended so */
+	bool holds_place;	      /* it has, and stays in the source's list until another one follows */
+	bool passes_on;		      /* ... which may begin */
+	struct consumer *successor;   /* NULL: none yet */
+	struct consumer *predecessor; /* NULL: it has begun, or needs none */
+	bool own_only;		      /* nothing of former devices */
+	struct resume_point resume;   /* number 0: none */
+	int64_t asked_from_ns;	      /* boot time; negative: before the machine booted */
+	uint64_t planned_end_ns;      /* boot time: when its time is up */
+	bool interface_was_away;      /* for part of the window */
+	bool retention_may_hide;      /* the retention filter may hide packets of the window */
+	_Atomic bool began_late;      /* packets may have passed since the interface appeared; set by consumer_start */
+	bool unsorted;		      /* no memory to sort its packets */
 	uint16_t linktype;
 	uint32_t snaplen;
 	int nic_ifindex; /* the interface when it began; constant */
 	/* When it began (constant; not known: not wanted), and how much they had grown when it ended. */
 	struct nic_counters nic_begin, nic_growth;
-	int64_t clock_offset_ns; /* real time minus boot time when it ended */
-	uint64_t end_ns;	 /* boot time */
+	struct nic_counters nic_end; /* known once it has ended; where the next one of a series begins */
+	int64_t clock_offset_ns;     /* real time minus boot time when it ended */
+	uint64_t end_ns;	     /* boot time */
 };
 
 /* Sets its end to this time unless it ends earlier. Called with `lock` held. */
@@ -97,3 +111,14 @@ void consumer_feed_packets(struct consumer *consumer);
 
 /* Removes the consumer from its source. Called with `lock` held. */
 void consumer_unlink(struct consumer *consumer);
+
+/* Sets its end: by part_ns after `begin_ns` (boot time), or by that of its series if that is earlier. */
+void consumer_set_part_end(struct consumer *consumer, uint64_t begin_ns);
+
+/* A consumer has ended: it leaves its source, or keeps its place there for one that follows. Called with `lock` held.
+ */
+void consumer_leave(struct consumer *consumer);
+
+/* The next step: its end is about to be posted, before any end of one that follows. That one begins once it is there.
+ * Called with `lock` held. */
+void consumer_pass_on(struct consumer *consumer);

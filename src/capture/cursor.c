@@ -326,11 +326,18 @@ static void note_odd_stamp(struct cursor *const *active, unsigned count, const s
 	}
 }
 
-static void offer_packet(struct cursor *cursor, const struct wire_packet *packet)
+static void pass_outside(struct cursor *cursor, const struct wire_packet *packet, uint64_t number)
+{
+	cursor->outside++;
+	if (packet->boot_ns >= cursor->from_ns && number < cursor->beyond_number)
+		cursor->beyond_number = number;
+}
+
+static void offer_packet(struct cursor *cursor, const struct wire_packet *packet, uint64_t number)
 {
 	if (packet->boot_ns < cursor->from_ns ||
 	    packet->boot_ns > atomic_load_explicit(&cursor->until_ns, memory_order_relaxed)) {
-		cursor->outside++;
+		pass_outside(cursor, packet, number);
 		return;
 	}
 	uint32_t accepted = packet->caplen, allowed = packet->caplen;
@@ -449,7 +456,7 @@ void cursor_scan(struct cursor *const *cursors, unsigned count, const struct spa
 				struct cursor *cursor = active[c];
 
 				if (span->number + i >= cursor->next_number) {
-					offer_packet(cursor, &packet);
+					offer_packet(cursor, &packet, span->number + i);
 					cursor->examined++;
 				}
 				if (cursor->reason == END_NONE) {
@@ -463,7 +470,8 @@ void cursor_scan(struct cursor *const *cursors, unsigned count, const struct spa
 		at = next;
 	}
 	for (unsigned c = 0; c < count; c++) {
-		cursors[c]->dropped_seen = span->dropped;
+		if (span->dropped > cursors[c]->dropped_seen) /* less, if it reads what another has read before it */
+			cursors[c]->dropped_seen = span->dropped;
 		if (cursors[c]->reason == END_NONE)
 			cursors[c]->next_number = span->number + span->packets;
 	}

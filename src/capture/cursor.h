@@ -58,6 +58,8 @@ struct cursor {
 
 	/* Where it is and what it has. Owned by the worker. */
 	uint64_t next_number;
+	uint64_t
+		beyond_number; /* the first packet that it passed because it arrived after until_ns; UINT64_MAX: none */
 	struct store store;
 	enum end_reason reason;
 	bool quota_spent;	    /* this cursor's packet used up the quota */

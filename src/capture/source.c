@@ -306,7 +306,7 @@ static uint64_t next_end(const struct consumer *consumer)
 
 uint64_t source_deadline(const struct source *source, const struct consumer *consumer)
 {
-	if (!consumer->armed || consumer->end_number != NUMBER_NONE)
+	if (!consumer->armed || consumer->holds_place || consumer->end_number != NUMBER_NONE)
 		return UINT64_MAX;
 	const uint64_t end_ns = next_end(consumer);
 	return end_ns > UINT64_MAX - source->retire_delay_ns ? UINT64_MAX : end_ns + source->retire_delay_ns;
@@ -520,13 +520,13 @@ void source_start_consumer(struct source *source, struct consumer *consumer, uin
 	consumer->retention_may_hide =
 		cursor->from_ns < now_ns && retention_filter_may_hide(source->recorder.retention, consumer->filter);
 	cursor->retention_until_ns = now_ns;
-	consumer->position = cursor->next_number = position.number;
+	consumer->needed = consumer->position = cursor->next_number = position.number;
 	cursor->dropped_at_start = cursor->dropped_seen = position.dropped;
 	const uint64_t until_ns = consumer->to_real_ns ? to_boottime(consumer->to_real_ns, clock_offset_ns)
 				  : consumer->until_ns ? consumer->until_ns
 						       : start_ns + consumer->duration_ns;
-	atomic_store_explicit(&cursor->until_ns, until_ns, memory_order_relaxed);
-	consumer->planned_end_ns = until_ns;
+	consumer->series_until_ns = until_ns;
+	consumer_set_part_end(consumer, cursor->from_ns);
 	/* Quiet periods in history do not end a consumer: the idle limit counts from now. */
 	atomic_store_explicit(&cursor->last_match_ns, start_ns, memory_order_relaxed);
 	consumer->linktype = source->ring->type.linktype;
@@ -538,7 +538,8 @@ void source_start_consumer(struct source *source, struct consumer *consumer, uin
 
 bool source_runnable(const struct source *source, const struct consumer *consumer)
 {
-	if (!consumer->armed || consumer->busy || (consumer_must_wait(consumer) && !consumer_may_hand_over(consumer)))
+	if (!consumer->armed || consumer->holds_place || consumer->busy ||
+	    (consumer_must_wait(consumer) && !consumer_may_hand_over(consumer)))
 		return false;
 	return consumer->position < timeline_next_number(source->timeline) ||
 	       consumer->position >= consumer->end_number || consumer_may_hand_over(consumer);
@@ -551,8 +552,8 @@ void source_trim(struct source *source)
 	if (source->recorder.on)
 		return;
 	for (const struct consumer *consumer = source->consumers; consumer; consumer = consumer->next) {
-		if (consumer->armed && consumer->position < needed)
-			needed = consumer->position;
+		if (consumer->armed && consumer->needed < needed)
+			needed = consumer->needed;
 	}
 	timeline_trim(source->timeline, needed);
 }

@@ -53,16 +53,14 @@ static bool settle_end(struct consumer *consumer)
 	if (cursor->clock_offset_ns &&
 	    llabs(consumer->clock_offset_ns - cursor->clock_offset_ns) > TIMELINE_CLOCK_STEP_NS)
 		cursor->clock_stepped = true;
-	consumer_unlink(consumer);
+	consumer_leave(consumer);
 	return true;
 }
 
-/* The last step. Called without `lock`. */
-static void post_end(struct engine *engine, struct consumer *consumer)
+/* The last step. Called with `lock` held: the end of the consumer that follows is posted later. */
+static void post_end(const struct engine *engine, struct consumer *consumer)
 {
-	pthread_mutex_lock(&engine->lock);
 	consumer->settled = true; /* the loop may ask for a report before it gets the message */
-	pthread_mutex_unlock(&engine->lock);
 	log_debug(capture, "consumer-ended", log_str("reason", end_reason_name(consumer->cursor.reason)),
 		  log_uint("next_number", consumer->cursor.next_number),
 		  log_uint("examined", consumer->cursor.examined), log_uint("packets", consumer->cursor.packets),
@@ -79,14 +77,15 @@ static void end_consumer(struct engine *engine, struct consumer *consumer)
 
 	pthread_mutex_lock(&engine->lock);
 	consumer->unsorted |= unsorted;
+	consumer_pass_on(consumer);
 	if (has_nic) {
 		*engine->ended_last = consumer;
-		engine->ended_last = &consumer->next;
+		engine->ended_last = &consumer->ended_next;
 		pthread_cond_signal(&engine->ended_available);
+	} else {
+		post_end(engine, consumer);
 	}
 	pthread_mutex_unlock(&engine->lock);
-	if (!has_nic)
-		post_end(engine, consumer);
 }
 
 /* Waits for a consumer that has ended, and takes it. NULL: the engine stops. Called with `lock` held. */
@@ -96,8 +95,8 @@ static struct consumer *take_ended(struct engine *engine)
 		pthread_cond_wait(&engine->ended_available, &engine->lock);
 	struct consumer *consumer = engine->ended;
 	if (consumer) {
-		engine->ended = consumer->next;
-		consumer->next = NULL;
+		engine->ended = consumer->ended_next;
+		consumer->ended_next = NULL;
 		if (!engine->ended)
 			engine->ended_last = &engine->ended;
 	}
@@ -117,9 +116,10 @@ void *counter_thread_run(void *arg)
 		nic_counters_read(consumer->nic_ifindex, &end);
 		pthread_mutex_lock(&engine->lock);
 		consumer->nic_growth = nic_counters_since(&consumer->nic_begin, &end);
-		pthread_mutex_unlock(&engine->lock);
+		consumer->nic_end = end;
+		if (consumer->successor)
+			consumer->successor->nic_begin = end;
 		post_end(engine, consumer);
-		pthread_mutex_lock(&engine->lock);
 	}
 	pthread_mutex_unlock(&engine->lock);
 	return NULL;
@@ -144,6 +144,7 @@ static void skip_evicted(struct consumer *consumer, uint64_t oldest)
 		consumer->cursor.missing += oldest - consumer->position;
 	}
 	consumer->position = consumer->cursor.next_number = oldest;
+	consumer->needed = consumer->needed < oldest ? oldest : consumer->needed;
 }
 
 /* One turn in this many goes to the consumer furthest ahead, so that history does not starve live traffic. */
@@ -259,7 +260,9 @@ static void finish_task(struct scan_task *task)
 		struct consumer *consumer = task->consumers[i];
 
 		consumer->busy = false;
-		consumer->position = consumer->cursor.next_number;
+		consumer->needed = consumer->position = consumer->cursor.next_number;
+		if (consumer->continued && consumer->cursor.beyond_number < consumer->needed)
+			consumer->needed = consumer->cursor.beyond_number;
 		if (consumer->cursor.quota_spent) {
 			consumer->cursor.quota_spent = false;
 			mailbox_post(consumer->engine->mailbox, &consumer->quota_spent.message);

@@ -250,7 +250,11 @@ void config_free(struct config *config)
 	}
 	config_keyring_free(config->requests.keyring);
 	config_keyring_free(config->api.alert_tokens);
+	config_keyring_free(config->api.alert_keys);
 	config_keyring_free(config->rules.keyring);
+	if (config->cloudshark.customer_tokens)
+		explicit_bzero(config->cloudshark.customer_tokens, strlen(config->cloudshark.customer_tokens));
+	free(config->cloudshark.customer_tokens);
 	free(config->unread);
 	clear_keys(NULL, config);
 	free(config);

@@ -38,6 +38,7 @@ struct config_interface {
 /* Where alerts come from. */
 struct config_input {
 	char *format, *from, *name, *field;
+	char *cert_file, *key_file, *ca_file; /* "": none */
 };
 
 #define CONFIG_SECRET_MIN 16 /* characters of an API token or a key's secret */
@@ -78,6 +79,11 @@ struct config_cloudshark {
 	uint64_t port;	     /* 0: the scheme's default */
 	uint64_t timeout_ns; /* 0: none */
 	bool upload, verify;
+	char *customer_tokens_file;
+	char *customer_tokens; /* its text (base/customer_tokens.h); NULL: none */
+	char *public_url;
+	bool filter_links;
+	char *compress; /* as compression_by_name() takes it; likewise below */
 };
 
 struct config_local {
@@ -85,6 +91,7 @@ struct config_local {
 	uint64_t max_bytes;  /* 0: no limit */
 	uint64_t min_free;   /* percent */
 	uint64_t max_age_ns; /* 0: never removed */
+	char *compress;
 };
 
 struct config_memory {
@@ -104,6 +111,7 @@ struct config_redis {
 	bool upload;
 	uint64_t file_size_bytes, files_size_bytes;
 	uint64_t file_ttl_ns;
+	char *compress;
 	uint64_t port;
 	bool configured; /* an option or key of it was given; false: there may be no Redis */
 };
@@ -116,6 +124,7 @@ struct config_http {
 	char *token, *token_file, *username, *password, *password_file;
 	char *cert_file, *key_file, *ca_file;
 	uint64_t timeout_ns; /* 0: none */
+	char *compress;
 };
 
 struct config_sftp {
@@ -125,6 +134,18 @@ struct config_sftp {
 	char *known_hosts, *host_key_sha256;	       /* one of them at least */
 	uint64_t port;
 	uint64_t timeout_ns; /* 0: none */
+	char *compress;
+};
+
+/* S3, and what speaks its protocol. */
+struct config_s3 {
+	char *accessid, *accesskey, *accesskey_file, *session_token, *session_token_file, *credentials_file, *profile;
+	char *endpoint, *region, *bucket, *folder, *acl, *kms_key_id, *ca_file;
+	char *encryption;		      /* "false", "true" (AES256), or as in the service's header */
+	char *path_style;		      /* "true", "false", "": by the endpoint */
+	struct config_strings allow_override; /* fields that a request may set */
+	bool upload, verify;
+	char *compress;
 };
 
 #define CONFIG_DESTINATIONS_MAX 16
@@ -139,6 +160,7 @@ struct config_destination {
 	struct config_cloudshark cloudshark;
 	struct config_local local;
 	struct config_redis redis;
+	struct config_s3 s3;
 	struct config_http http;
 	struct config_sftp sftp;
 };
@@ -180,6 +202,7 @@ struct config {
 		uint64_t oom_score_adj;
 		uint64_t warm_memory_bytes;
 		uint64_t requests_per_second;
+		uint64_t alerts_per_second;
 		uint64_t retry_ns;
 		uint64_t breaker_failures; /* 0: never opens */
 		uint64_t breaker_wait_ns;
@@ -203,11 +226,16 @@ struct config {
 	struct config_memory memory;
 	struct config_http http;
 	struct config_sftp sftp;
+	struct config_s3 s3;
 	struct {
 		char *socket, *group, *listen; /* "": none */
 		char *token, *token_file, *cert_file, *key_file, *alert_tokens_file;
 		struct config_keyring *alert_tokens; /* NULL: none */
-		bool configured;		     /* the socket was given: failing to open it is an error */
+		char *alert_keys_file;
+		struct config_keyring *alert_keys; /* one of them signs an alert; NULL: none */
+		uint64_t alert_signature_age_ns;
+		bool alert_untimed; /* its signature need not have a time */
+		bool configured;    /* the socket was given: failing to open it is an error */
 		struct config_requests requests;
 	} api;
 	struct config_requests requests;

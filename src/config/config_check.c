@@ -106,6 +106,27 @@ static void check_sftp(struct config_loader *loader)
 	report_upload(loader, "sftp", objection, used && !objection ? config_sftp_warning(sftp, &key) : NULL, key);
 }
 
+/* A bucket in the request alone would leave other requests without one. */
+static void check_s3(struct config_loader *loader)
+{
+	const struct config_s3 *s3 = loader->place ? &loader->destination->s3 : &loader->config->s3;
+	const struct config_row *accessid = row_of("s3", "accessid"), *accesskey = row_of("s3", "accesskey");
+	const struct config_row *pcaps = row_of("s3", "pcaps");
+
+	if (config_origin_of(loader, pcaps)->on && is_on(loader, "s3", "folder"))
+		config_row_fault(loader, pcaps, "conflicts with folder; set only one of them");
+	if (is_on(loader, "s3", "accessid") && !is_on(loader, "s3", "accesskey"))
+		config_row_fault(loader, accessid, "needs a secret: accesskey_file (or accesskey)");
+	if (is_on(loader, "s3", "accesskey") && !is_on(loader, "s3", "accessid"))
+		config_row_fault(loader, accesskey, "needs accessid");
+	if (is_on(loader, "s3", "session_token") && !is_on(loader, "s3", "accessid"))
+		config_row_fault(loader, row_of("s3", "session_token"), "needs accessid and its secret");
+	if (*s3->kms_key_id && strncmp(s3->encryption, "aws:kms", 7) != 0)
+		config_row_fault(loader, row_of("s3", "kms_key_id"), "has no effect without encryption = \"aws:kms\"");
+	if (!loader->place && s3->upload && !*s3->bucket)
+		config_row_fault(loader, row_of("s3", "upload"), "needs a bucket");
+}
+
 static void check_redis(struct config_loader *loader)
 {
 	static const char *const tls_keys[] = {"ca_file", "cert_file", "key_file"};
@@ -189,7 +210,8 @@ static bool is_secret_file(const struct config_row *file)
 		if (config_row_secret_file(&config_rows[i]) == file)
 			return true;
 	return file == row_of("requests", "keys_file") || file == row_of("api", "alert_tokens_file") ||
-	       file == row_of("rules", "sign_key");
+	       file == row_of("api", "alert_keys_file") || file == row_of("rules", "sign_key") ||
+	       file == row_of("cloudshark", "customer_tokens_file");
 }
 
 /* The files of secrets have been read already. */
@@ -238,6 +260,62 @@ static void check_interfaces(struct config_loader *loader)
 	}
 }
 
+static void check_input_file(struct config_loader *loader, struct config_origin origin, const char *subject,
+			     const char *path)
+{
+	struct error err;
+	int r = access(path, R_OK) < 0 ? error_set(&err, -errno, "%s: %s", path, strerror(errno)) : 0;
+
+	if (r == 0 && strcmp(subject, "input.key_file") == 0)
+		r = config_secret_check_mode(path, &err);
+	if (r < 0)
+		config_fault(loader, origin, subject, "%s", err.text);
+}
+
+/* The files of `from = "tls"`, which nothing else may have. */
+static void check_input_tls(struct config_loader *loader, const struct config_input *input, struct config_origin origin)
+{
+	const bool is_tls = input->from && strcmp(input->from, "tls") == 0;
+	const struct {
+		const char *subject, *path;
+		bool required;
+	} files[] = {
+		{"input.cert_file", input->cert_file, true},
+		{"input.key_file", input->key_file, true},
+		{"input.ca_file", input->ca_file, false},
+	};
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++) {
+		const bool is_given = files[i].path && *files[i].path;
+
+		if (is_given && !is_tls)
+			config_fault(loader, origin, files[i].subject, "has no effect without from = \"tls\"");
+		else if (is_given)
+			check_input_file(loader, origin, files[i].subject, files[i].path);
+		else if (is_tls && files[i].required)
+			config_fault(loader, origin, files[i].subject, "is missing: from = \"tls\" needs it");
+	}
+}
+
+/* What we write there ourselves is no alert. */
+static void check_input_channel(struct config_loader *loader, const struct config_input *input,
+				struct config_origin origin)
+{
+	const struct config *config = loader->config;
+	const struct {
+		const char *from, *name, *key;
+	} ours[] = {
+		{"redis-channel", config->redis.channel, "redis.channel"},
+		{"redis-channel", config->redis.events, "redis.events"},
+		{"redis-stream", config->redis.stream, "redis.stream"},
+	};
+
+	for (size_t i = 0; input->from && i < sizeof(ours) / sizeof(*ours); i++)
+		if (strcmp(input->from, ours[i].from) == 0 && strcmp(input->name, ours[i].name) == 0)
+			config_fault(loader, origin, "input.name", "is also %s: rules would see what they cause",
+				     ours[i].key);
+}
+
 static void check_inputs(struct config_loader *loader)
 {
 	const struct config *config = loader->config;
@@ -248,8 +326,11 @@ static void check_inputs(struct config_loader *loader)
 
 		if (!input->name || !*input->name)
 			config_fault(loader, origin, "input.name", "is missing");
-		else if (input->from && strncmp(input->from, "redis-", 6) == 0 && !config->redis.listen)
+		else
+			check_input_channel(loader, input, origin);
+		if (input->from && strncmp(input->from, "redis-", 6) == 0 && !config->redis.listen)
 			config_fault(loader, origin, "input.from", "needs Redis: [redis] listen is false");
+		check_input_tls(loader, input, origin);
 	}
 }
 
@@ -328,6 +409,13 @@ static void check_redis_destination(struct config_loader *loader)
 	check_sentinels(loader);
 }
 
+static void check_s3_destination(struct config_loader *loader)
+{
+	check_s3(loader);
+	if (!*loader->destination->s3.bucket)
+		config_row_fault(loader, row_of("s3", "bucket"), "is missing");
+}
+
 static void check_types(struct config_loader *loader)
 {
 	static const struct {
@@ -339,6 +427,7 @@ static void check_types(struct config_loader *loader)
 		{"redis", check_redis_destination},
 		{"http", check_http},
 		{"sftp", check_sftp},
+		{"s3", check_s3_destination},
 	};
 
 	for (size_t i = 0; i < loader->config->destination_count; i++) {
@@ -384,6 +473,7 @@ void config_check(struct config_loader *loader)
 	check_cloudshark(loader);
 	check_http(loader);
 	check_sftp(loader);
+	check_s3(loader);
 	check_redis(loader);
 	check_sentinels(loader);
 	check_api(loader);

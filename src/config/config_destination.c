@@ -118,7 +118,7 @@ void config_read_destination_key(struct config_loader *loader, const char *key, 
 
 static size_t known_names(const struct config *config, const char *names[static NAMES_MAX])
 {
-	static const char *const of_sections[] = {"cloudshark", "local", "memory", "redis", "http", "sftp"};
+	static const char *const of_sections[] = {"cloudshark", "local", "memory", "redis", "http", "sftp", "s3"};
 	size_t count = 0;
 
 	for (; count < sizeof(of_sections) / sizeof(*of_sections); count++)
@@ -173,6 +173,7 @@ static bool is_on(const struct config *config, const char *name)
 		{"local", config->general.writelocal},
 		{"memory", config->memory.bytes > 0},
 		{"redis", config->redis.listen},
+		{"s3", config->s3.upload},
 	};
 
 	for (size_t i = 0; i < sizeof(sections) / sizeof(*sections); i++)

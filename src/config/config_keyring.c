@@ -187,6 +187,12 @@ const struct config_key *config_keyring_first(struct config_keyring *keyring)
 	return &keyring->set->keys[0]; /* config_keys_read() found one at least */
 }
 
+const struct config_key *config_keyring_at(struct config_keyring *keyring, size_t place)
+{
+	look_at_file(keyring);
+	return place < keyring->set->count ? &keyring->set->keys[place] : NULL;
+}
+
 static bool is_secret(const struct config_key *key, const char *secret, size_t size)
 {
 	const size_t own_size = strlen(key->secret);

@@ -28,6 +28,9 @@ const struct config_key *config_keyring_find(struct config_keyring *keyring, con
 /* The file's first key. Otherwise as above. */
 const struct config_key *config_keyring_first(struct config_keyring *keyring);
 
+/* The file's keys from 0 on; NULL: there are no more. Otherwise as above. */
+const struct config_key *config_keyring_at(struct config_keyring *keyring, size_t place);
+
 /* The key with this secret, which is a token; otherwise as above. Takes the same time wherever they differ. */
 const struct config_key *config_keyring_find_secret(struct config_keyring *keyring, const char *secret,
 						    size_t secret_size);

@@ -56,7 +56,8 @@ static int print_toml(struct buffer *out, const struct config_row *row)
 		return buffer_append_string(out, row->example);
 	if (row->type == CONFIG_STRINGS)
 		return buffer_append_string(out, "[]");
-	if (row->type == CONFIG_BOOL || (digits && (row->type == CONFIG_SNAP || !config_type_is_text(row->type))))
+	if (row->type == CONFIG_BOOL || (row->type == CONFIG_SWITCH && *row->fallback) ||
+	    (digits && (row->type == CONFIG_SNAP || !config_type_is_text(row->type))))
 		return buffer_append_string(out, row->fallback);
 	return buffer_printf(out, "\"%s\"", row->fallback);
 }

@@ -36,6 +36,20 @@ const char *config_rule_token(const char *text)
 	return NULL;
 }
 
+const char *config_rule_web_url(const char *text)
+{
+	const char *host = !strncmp(text, "http://", 7) ? text + 7 : !strncmp(text, "https://", 8) ? text + 8 : NULL;
+
+	if (!host)
+		return "must begin with http:// or https://";
+	if (!*host || *host == '/' || *host == ':')
+		return "must have a host";
+	for (; *host; host++)
+		if (!isgraph((unsigned char)*host) || strchr("@?#\\\"<>", *host))
+			return "must be scheme://host[:port][/path], without '@', '?', '#', quotes and spaces";
+	return NULL;
+}
+
 const char *config_rule_api_token(const char *text)
 {
 	return strlen(text) < CONFIG_SECRET_MIN ? "must have at least 16 characters" : config_rule_token(text);
@@ -216,4 +230,96 @@ const char *config_rule_fingerprint(const char *text)
 	return digits == FINGERPRINT_DIGITS && (!text[digits] || !strcmp(text + digits, "="))
 		       ? NULL
 		       : "must be SHA256: and 43 characters of base64, as ssh-keygen -l prints it";
+}
+
+/* --- S3 --- */
+
+const char *config_rule_header_word(const char *text)
+{
+	for (; *text; text++)
+		if (*text <= ' ' || *text >= 0x7f)
+			return "must be printable ASCII without a space";
+	return NULL;
+}
+
+const char *config_rule_access_id(const char *text)
+{
+	return strpbrk(text, "/,") ? "cannot contain '/' or ','" : config_rule_header_word(text);
+}
+
+const char *config_rule_s3_acl(const char *text)
+{
+	static const char *const lists[] = {
+		"private",	 "public-read",	      "public-read-write",	   "authenticated-read",
+		"aws-exec-read", "bucket-owner-read", "bucket-owner-full-control", "log-delivery-write"};
+
+	for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++)
+		if (!strcmp(text, lists[i]))
+			return NULL;
+	return "is no canned access control list (there are private, bucket-owner-full-control, bucket-owner-read, "
+	       "authenticated-read, public-read, public-read-write, aws-exec-read and log-delivery-write)";
+}
+
+const char *config_rule_s3_bucket(const char *text)
+{
+	const size_t size = strlen(text);
+
+	if (size < 3 || size > 63 || strspn(text, PLAIN_CHARACTERS) != size)
+		return "must be 3 to 63 of the characters A-Z a-z 0-9 . _ -";
+	if (strchr(".-", *text) || strstr(text, ".."))
+		return "is no bucket name: it cannot begin with '.' or '-', or contain '..'";
+	return NULL;
+}
+
+const char *config_rule_s3_region(const char *text)
+{
+	const size_t size = strlen(text);
+
+	return size > 63 || strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") != size
+		       ? "must be at most 63 of the characters A-Z a-z 0-9 - _"
+		       : NULL;
+}
+
+const char *config_rule_s3_folder(const char *text)
+{
+	if (strlen(text) > 512)
+		return "is longer than 512 bytes";
+	for (const char *at = text; at; at = strchr(at, '/')) {
+		at += *at == '/';
+		if (!strcmp(at, ".") || !strcmp(at, "..") || !strncmp(at, "./", 2) || !strncmp(at, "../", 3))
+			return "cannot have \".\" or \"..\" as a component";
+	}
+	return NULL;
+}
+
+const char *config_rule_s3_endpoint(const char *text)
+{
+	const char *scheme = strstr(text, "://"), *host = scheme ? scheme + 3 : text;
+	char bare[256];
+	size_t size = strlen(host);
+
+	if (scheme && strncasecmp(text, "https://", 8) != 0 && strncasecmp(text, "http://", 7) != 0)
+		return "must begin with https:// or http://, or have no scheme";
+	if (size > 0 && host[size - 1] == '/')
+		size--;
+	if (size == 0 || size >= sizeof(bare))
+		return "must be [https://]HOST[:PORT]";
+	memcpy(bare, host, size);
+	bare[size] = '\0';
+	if (strspn(bare, PLAIN_CHARACTERS ":[]") != size)
+		return "must be [https://]HOST[:PORT]; it cannot have a user, a path or a query";
+	const char *colon = strrchr(bare, ':'), *bracket = strrchr(bare, ']');
+	if (*bare == '[' ? bracket && bracket[1] : colon != NULL)
+		return config_rule_endpoint(bare);
+	return *bare == '[' && !bracket ? "lacks a ']'" : NULL;
+}
+
+const char *config_rule_s3_override(const char *text)
+{
+	static const char *const fields[] = {"bucket", "folder", "region", "endpoint", "acl", "encryption"};
+
+	for (size_t i = 0; i < sizeof(fields) / sizeof(*fields); i++)
+		if (!strcmp(text, fields[i]))
+			return NULL;
+	return "is no field of a request for S3 (there are bucket, folder, region, endpoint, acl and encryption)";
 }

@@ -19,3 +19,14 @@ const char *config_rule_sftp_path(const char *text);	    /* a path with placehol
 const char *config_rule_fingerprint(const char *text);	    /* of a key: SHA-256 in base64, "SHA256:" or not */
 const char *config_rule_plain_header(const char *text);	    /* "Name: value" */
 const char *config_rule_event(const char *text);	    /* a kind of event */
+const char *config_rule_web_url(const char *text);	    /* the beginning of links: http or https */
+
+/* Of [s3], and of requests that override it. */
+const char *config_rule_access_id(const char *text);
+const char *config_rule_header_word(const char *text); /* printable ASCII without a space */
+const char *config_rule_s3_acl(const char *text);
+const char *config_rule_s3_bucket(const char *text);   /* may be part of a host name */
+const char *config_rule_s3_endpoint(const char *text); /* [scheme://]host[:port][/] */
+const char *config_rule_s3_folder(const char *text);
+const char *config_rule_s3_override(const char *text); /* the name of a field */
+const char *config_rule_s3_region(const char *text);

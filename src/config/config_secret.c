@@ -12,9 +12,11 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/customer_tokens.h"
 #include "config/config_keyring.h"
 #include "config/config_keys.h"
 #include "config/config_loader.h"
+#include "config/config_rules.h"
 #include "config/config_value.h"
 #include "config/unit_file.h"
 
@@ -84,6 +86,18 @@ int config_secret_read_again(const struct config_row *row, const char *path, cha
 	const char *objection = r == 0 && row->validate ? row->validate(secret) : NULL;
 
 	return objection ? error_set(err, -EINVAL, "%s: its content %s", path, objection) : r;
+}
+
+int config_secret_read_customers(const char *path, char *text, struct error *err)
+{
+	int r = config_secret_read(path, text, err);
+
+	if (r < 0)
+		return r;
+	r = customer_tokens_check(text, config_rule_token, err);
+	if (r == -EINVAL)
+		error_prefix(err, "%s", path);
+	return r;
 }
 
 static void take_secret(struct config_loader *loader, const struct config_row *secret,
@@ -192,6 +206,37 @@ static void read_keyring(struct config_loader *loader, const struct config_row *
 		loader->out_of_memory = true;
 }
 
+static void take_customers(struct config_loader *loader, const struct config_row *row, const char *path)
+{
+	char *text = calloc(1, CONFIG_SECRET_FILE_ROOM);
+	struct error err = {0};
+	const int r = text ? config_secret_read_customers(path, text, &err) : -ENOMEM;
+
+	if (r == 0)
+		loader->config->cloudshark.customer_tokens = strdup(text);
+	if (r == -ENOMEM || (r == 0 && !loader->config->cloudshark.customer_tokens))
+		loader->out_of_memory = true;
+	else if (r < 0)
+		config_file_fault(loader, row, err.text);
+	if (text)
+		explicit_bzero(text, CONFIG_SECRET_FILE_ROOM);
+	free(text);
+}
+
+static void read_customers(struct config_loader *loader)
+{
+	const struct config_row *row = config_row_find("cloudshark", "customer_tokens_file");
+	const char *file = loader->config->cloudshark.customer_tokens_file;
+	char room[PATH_MAX];
+	const char *path = *file ? file : config_secret_credential(row->section, "customer_tokens", room);
+	const struct unit_credential *planned =
+		loader->unit && !*path ? unit_file_credential(loader->unit, row->section, "customer_tokens") : NULL;
+
+	path = planned ? planned->path : path;
+	if (*path)
+		take_customers(loader, row, path);
+}
+
 static void read_keyrings(struct config_loader *loader)
 {
 	struct config *config = loader->config;
@@ -200,14 +245,18 @@ static void read_keyrings(struct config_loader *loader)
 		     &config->requests.keyring);
 	read_keyring(loader, config_row_find("api", "alert_tokens_file"), config->api.alert_tokens_file, "alert_tokens",
 		     &config->api.alert_tokens);
+	read_keyring(loader, config_row_find("api", "alert_keys_file"), config->api.alert_keys_file, "alert_keys",
+		     &config->api.alert_keys);
 	read_keyring(loader, config_row_find("rules", "sign_key"), config->rules.sign_key, "sign_key",
 		     &config->rules.keyring);
 }
 
 void config_read_secrets(struct config_loader *loader)
 {
-	if (!loader->for_client)
+	if (!loader->for_client) {
 		read_keyrings(loader);
+		read_customers(loader);
+	}
 	for (size_t i = 0; i < config_row_count; i++)
 		if (config_rows[i].type == CONFIG_SECRET)
 			read_one(loader, &config_rows[i]);

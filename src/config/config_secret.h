@@ -22,6 +22,10 @@ warn_unused int config_secret_read(const char *path, char *secret, struct error 
 warn_unused int config_secret_read_again(const struct config_row *row, const char *path, char *secret,
 					 struct error *err);
 
+/* Reads a file of tokens by customer (base/customer_tokens.h) in the same way: each token must be valid. -ENOMEM, too.
+ */
+warn_unused int config_secret_read_customers(const char *path, char *text, struct error *err);
+
 /* Fills `path` with that of the systemd credential "section.key". Returns it, or "" if there is none. */
 const char *config_secret_credential(const char *section, const char *key, char path[static PATH_MAX]);
 

@@ -30,6 +30,7 @@
 #define REPEATED(items, count, type, max)                                 \
 	.repeated = true, .items_offset = offsetof(struct config, items), \
 	.count_offset = offsetof(struct config, count), .item_bytes = sizeof(type), .items_max = (max)
+#define S3_FIELD(member) SETTING(s3, member)
 #define NOT_STORED .offset = CONFIG_NO_FIELD
 
 #define YEAR (366 * S_PER_DAY * NS_PER_S)
@@ -39,17 +40,20 @@
 
 static const char *const formats[] = {"pcapng", "pcap", NULL};
 static const char *const schemes[] = {"https", "http", NULL};
+static const char *const compressions[] = {"none", "zstd", "gzip", NULL};
 static const char *const methods[] = {"PUT", "POST", NULL};
 static const char *const alert_formats[] = {"eve",    "zeek",	   "alertmanager", "grafana", "falco",
 					    "wazuh",  "pagerduty", "opsgenie",	   "elastic", "trap",
-					    "syslog", "kv",	   "json",	   NULL};
+					    "syslog", "kv",	   "json",	   "request", NULL};
 static const char *const input_kinds[] = {"redis-channel", "redis-list", "redis-stream", "unix-dgram", "udp",
-					  "unix-stream",   "tcp",	 "file",	 NULL};
+					  "unix-stream",   "tcp",	 "tls",		 "file",       NULL};
 static const char *const webhook_formats[] = {"event", "slack", "teams", NULL};
 static const char *const headers_only[] = {"headers", NULL};
+static const char *const encryptions[] = {"AES256", "aws:kms", "aws:kms:dsse", NULL};
+static const char *const no_choices[] = {NULL};
 
 /* The types of [[destination]], each with a struct config_TYPE. */
-#define DESTINATION_TYPES(TYPE) TYPE(cloudshark) TYPE(local) TYPE(redis) TYPE(http) TYPE(sftp)
+#define DESTINATION_TYPES(TYPE) TYPE(cloudshark) TYPE(local) TYPE(redis) TYPE(http) TYPE(sftp) TYPE(s3)
 
 #define TYPE_NAME(type) #type,
 #define TYPE_ROW(type) {#type, offsetof(struct config_destination, type)},
@@ -59,6 +63,13 @@ static const char *const destination_types[] = {DESTINATION_TYPES(TYPE_NAME) NUL
 const struct config_destination_type config_destination_types[] = {DESTINATION_TYPES(TYPE_ROW)};
 
 const size_t config_destination_type_count = sizeof(config_destination_types) / sizeof(*config_destination_types);
+
+#define COMPRESS_KEY(section, type)                                                                      \
+	{                                                                                                \
+		section, "compress", NULL, "KIND", CONFIG_CHOICE,                                        \
+			.choices = compressions, .fallback = "none", SETTING(type, compress),            \
+			.help = "compress files on the way there: none, zstd (fast; .zst) or gzip (.gz)" \
+	}
 
 /* Keys of every section that says what a request may ask for; `wide`: the default of what costs or shows more. */
 #define REQUESTS_KEYS(section, member, wide)                                                                           \
@@ -231,6 +242,9 @@ const struct config_row config_rows[] = {
 		 "fresh memory"},
 	{"limits", "requests_per_second", NULL, "COUNT", CONFIG_COUNT, 1, 1000000, .fallback = "1000",
 	 FIELD(limits.requests_per_second), .help = "largest number of requests per second; more are refused"},
+	{"limits", "alerts_per_second", NULL, "COUNT", CONFIG_COUNT, 1, 1000000, .fallback = "5000",
+	 FIELD(limits.alerts_per_second),
+	 .help = "largest number of alerts per second that each input may bring; more are not looked at"},
 	{"limits", "retry", NULL, "TIME", CONFIG_DURATION, 0, YEAR, .fallback = "900", FIELD(limits.retry_ns),
 	 .help = "how long to try a failing or slow destination before giving up, in seconds, attempts under way "
 		 "included; 0: "
@@ -278,6 +292,7 @@ const struct config_row config_rows[] = {
 	 .help = "part of the filesystem that has to stay free, in percent; a file that would take it is refused"},
 	{"local", "max_age", NULL, "TIME", CONFIG_DURATION, 0, YEAR, .fallback = "0", SETTING(local, max_age_ns),
 	 .help = "remove this node's files from the directory when they are older; 0: never"},
+	COMPRESS_KEY("local", local),
 
 	{"cloudshark", "host", "cshost", "HOST", CONFIG_STRING, .fallback = "localhost", SETTING(cloudshark, host),
 	 .required = true, .validate = config_rule_host, .help = "CloudShark host"},
@@ -289,6 +304,15 @@ const struct config_row config_rows[] = {
 	 .validate = config_rule_token, .help = "CloudShark API token; token_file is safer"},
 	{"cloudshark", "token_file", NULL, "FILE", CONFIG_FILE, .fallback = "", SETTING(cloudshark, token_file),
 	 .help = "file with the API token"},
+	{"cloudshark", "customer_tokens_file", NULL, "FILE", CONFIG_FILE, .fallback = "",
+	 SETTING(cloudshark, customer_tokens_file), .section_only = true,
+	 .help = "file with tokens for requests of certain customers, one CUSTOMER:TOKEN a line; others have the API "
+		 "token; followed when it changes"},
+	{"cloudshark", "public_url", NULL, "URL", CONFIG_STRING, .fallback = "",
+	 .fallback_text = "scheme, host and port", SETTING(cloudshark, public_url), .validate = config_rule_web_url,
+	 .help = "what users reach CloudShark by: the links in events begin with it"},
+	{"cloudshark", "filter_links", NULL, NULL, CONFIG_BOOL, .fallback = "false", SETTING(cloudshark, filter_links),
+	 .help = "let links open the file with the request's filter, where it has an equal in Wireshark"},
 	{"cloudshark", "timeout", "cstimeout", "TIME", CONFIG_DURATION, 0, YEAR, .fallback = "0",
 	 SETTING(cloudshark, timeout_ns), .help = "time limit for one upload, in seconds; 0: no limit"},
 	{"cloudshark", "upload", "upload", NULL, CONFIG_BOOL, .fallback = "false", SETTING(cloudshark, upload),
@@ -297,6 +321,7 @@ const struct config_row config_rows[] = {
 	 .help = "verify the server's certificate and name"},
 	{"cloudshark", "ca_file", NULL, "FILE", CONFIG_FILE, .fallback = "", .fallback_text = "the system's",
 	 SETTING(cloudshark, ca_file), .help = "CA certificates to trust (PEM)"},
+	COMPRESS_KEY("cloudshark", cloudshark),
 
 	{"redis", "listen", NULL, NULL, CONFIG_BOOL, .fallback = "true", SETTING(redis, listen), .section_only = true,
 	 .help = "take requests from a Redis channel"},
@@ -358,6 +383,7 @@ const struct config_row config_rows[] = {
 	 SETTING(redis, files_size_bytes), .help = "largest size of this node's files in Redis at a time"},
 	{"redis", "file_ttl", NULL, "TIME", CONFIG_DURATION, NS_PER_S, YEAR, .fallback = "3600",
 	 SETTING(redis, file_ttl_ns), .help = "how long a file stays in Redis"},
+	COMPRESS_KEY("redis", redis),
 
 	{"memory", "bytes", NULL, "SIZE", CONFIG_BYTES, 0, TIB, .fallback = "128MiB", SETTING(memory, bytes),
 	 .help = "memory for finished files; the oldest are dropped first; 0: no file is kept"},
@@ -392,22 +418,53 @@ const struct config_row config_rows[] = {
 	{"destination", "directory", NULL, "DIRECTORY", CONFIG_STRING, .fallback = "",
 	 DESTINATION_SETTING(local, directory), .required = true, .help = "directory for files; must exist"},
 
-	{"s3", "upload", NULL, NULL, CONFIG_BOOL, .fallback = "false", NOT_STORED, .unsupported = true,
-	 .section_only = true, .help = "upload to S3"},
-	{"s3", "accessid", NULL, "ID", CONFIG_STRING, .fallback = "", NOT_STORED, .help = "access key id"},
-	{"s3", "accesskey", NULL, "KEY", CONFIG_SECRET, .fallback = "", NOT_STORED,
-	 .help = "secret access key; better in a file of its own"},
-	{"s3", "accesskey_file", NULL, "FILE", CONFIG_FILE, .fallback = "", NOT_STORED,
-	 .help = "file that holds the secret access key"},
-	{"s3", "endpoint", NULL, "URL", CONFIG_STRING, .fallback = "", NOT_STORED, .help = "endpoint of the service"},
-	{"s3", "region", NULL, "REGION", CONFIG_STRING, .fallback = "", NOT_STORED, .help = "region"},
-	{"s3", "bucket", NULL, "BUCKET", CONFIG_STRING, .fallback = "", NOT_STORED, .help = "bucket"},
-	{"s3", "folder", NULL, "FOLDER", CONFIG_STRING, .fallback = "", NOT_STORED, .help = "folder in the bucket"},
-	{"s3", "acl", NULL, "ACL", CONFIG_STRING, .fallback = "", NOT_STORED, .help = "canned access control list"},
-	{"s3", "encryption", NULL, NULL, CONFIG_BOOL, .fallback = "false", NOT_STORED,
-	 .help = "server-side encryption"},
-	{"s3", "allow_override", NULL, "FIELDS", CONFIG_STRINGS, 0, 64, .fallback = "", NOT_STORED,
-	 .help = "fields of this section that a request may set"},
+	{"s3", "upload", NULL, NULL, CONFIG_BOOL, .fallback = "false", S3_FIELD(upload), .section_only = true,
+	 .help = "upload to S3"},
+	{"s3", "accessid", NULL, "ID", CONFIG_STRING, .fallback = "",
+	 .fallback_text = "from the environment, a shared credentials file, or a metadata service", S3_FIELD(accessid),
+	 .validate = config_rule_access_id, .help = "access key id"},
+	{"s3", "accesskey", NULL, "KEY", CONFIG_SECRET, .fallback = "", S3_FIELD(accesskey),
+	 .help = "secret access key; accesskey_file is safer"},
+	{"s3", "accesskey_file", NULL, "FILE", CONFIG_FILE, .fallback = "", S3_FIELD(accesskey_file),
+	 .help = "file with the secret access key"},
+	{"s3", "session_token", NULL, "TOKEN", CONFIG_SECRET, .fallback = "", S3_FIELD(session_token),
+	 .help = "session token of a temporary key; session_token_file is safer"},
+	{"s3", "session_token_file", NULL, "FILE", CONFIG_FILE, .fallback = "", S3_FIELD(session_token_file),
+	 .help = "file with the session token; with accesskey_file, followed when it changes"},
+	{"s3", "credentials_file", NULL, "FILE", CONFIG_STRING, .fallback = "",
+	 .fallback_text = "AWS_SHARED_CREDENTIALS_FILE, or ~/.aws/credentials", S3_FIELD(credentials_file),
+	 .help = "shared credentials file, if accessid is not set"},
+	{"s3", "profile", NULL, "NAME", CONFIG_STRING, .fallback = "", .fallback_text = "AWS_PROFILE, or default",
+	 S3_FIELD(profile), .help = "profile in the shared credentials file"},
+	{"s3", "endpoint", NULL, "URL", CONFIG_STRING, .fallback = "", .fallback_text = "AWS's in the region",
+	 S3_FIELD(endpoint), .validate = config_rule_s3_endpoint,
+	 .help = "the service, [https://]HOST[:PORT] or http://HOST[:PORT]"},
+	{"s3", "region", NULL, "REGION", CONFIG_STRING, .fallback = "", .fallback_text = "AWS_REGION, or us-east-1",
+	 S3_FIELD(region), .validate = config_rule_s3_region, .help = "the bucket's region"},
+	{"s3", "bucket", NULL, "BUCKET", CONFIG_STRING, .fallback = "", S3_FIELD(bucket),
+	 .validate = config_rule_s3_bucket, .help = "bucket"},
+	{"s3", "folder", NULL, "FOLDER", CONFIG_STRING, .fallback = "", S3_FIELD(folder),
+	 .validate = config_rule_s3_folder, .help = "folder in the bucket"},
+	{"s3", "pcaps", NULL, "FOLDER", CONFIG_STRING, .fallback = "", S3_FIELD(folder),
+	 .validate = config_rule_s3_folder, .section_only = true, .help = "the same by the original's name"},
+	{"s3", "path_style", NULL, "SWITCH", CONFIG_SWITCH, .choices = no_choices, .fallback = "",
+	 .fallback_text = "false for AWS, true for other endpoints", S3_FIELD(path_style),
+	 .help = "name the bucket in the path, not in the host name"},
+	{"s3", "acl", NULL, "ACL", CONFIG_STRING, .fallback = "", .fallback_text = "the bucket's", S3_FIELD(acl),
+	 .validate = config_rule_s3_acl, .help = "canned access control list, like private"},
+	{"s3", "encryption", NULL, "KIND", CONFIG_SWITCH, .choices = encryptions, .fallback = "false",
+	 S3_FIELD(encryption),
+	 .help = "server-side encryption: true is AES256; aws:kms and aws:kms:dsse use kms_key_id"},
+	{"s3", "kms_key_id", NULL, "ID", CONFIG_STRING, .fallback = "", .fallback_text = "the account's own",
+	 S3_FIELD(kms_key_id), .validate = config_rule_header_word, .help = "KMS key for encryption = \"aws:kms\""},
+	{"s3", "verify", NULL, NULL, CONFIG_BOOL, .fallback = "true", S3_FIELD(verify),
+	 .help = "verify the server's certificate and name"},
+	{"s3", "ca_file", NULL, "FILE", CONFIG_FILE, .fallback = "", .fallback_text = "the system's", S3_FIELD(ca_file),
+	 .help = "CA certificates to trust (PEM)"},
+	{"s3", "allow_override", NULL, "FIELDS", CONFIG_STRINGS, 0, 6, .fallback = "", S3_FIELD(allow_override),
+	 .validate = config_rule_s3_override,
+	 .help = "fields of a request that may replace these: bucket folder region endpoint acl encryption"},
+	COMPRESS_KEY("s3", s3),
 
 	{"http", "upload", NULL, NULL, CONFIG_BOOL, .fallback = "false", SETTING(http, upload), .section_only = true,
 	 .help = "upload to an HTTP server"},
@@ -447,6 +504,7 @@ const struct config_row config_rows[] = {
 	 .help = "verify the server's certificate and name"},
 	{"http", "timeout", NULL, "TIME", CONFIG_DURATION, 0, YEAR, .fallback = "0", SETTING(http, timeout_ns),
 	 .help = "time limit for one upload, in seconds; 0: no limit"},
+	COMPRESS_KEY("http", http),
 
 	{"sftp", "upload", NULL, NULL, CONFIG_BOOL, .fallback = "false", SETTING(sftp, upload), .section_only = true,
 	 .help = "upload to an SFTP server"},
@@ -470,6 +528,7 @@ const struct config_row config_rows[] = {
 	 .help = "where a file goes, with placeholders; relative to the user's home directory unless it begins with /"},
 	{"sftp", "timeout", NULL, "TIME", CONFIG_DURATION, 0, YEAR, .fallback = "0", SETTING(sftp, timeout_ns),
 	 .help = "time limit for one upload, in seconds; 0: no limit"},
+	COMPRESS_KEY("sftp", sftp),
 
 	{"api", "socket", NULL, "PATH", CONFIG_STRING, .fallback = "/run/pcapdaemon/control.sock", FIELD(api.socket),
 	 .validate = config_rule_socket, .help = "unix socket of the control API; \"\": none"},
@@ -485,6 +544,13 @@ const struct config_row config_rows[] = {
 	 .help = "file with the bearer token"},
 	{"api", "alert_tokens_file", NULL, "FILE", CONFIG_FILE, .fallback = "", FIELD(api.alert_tokens_file),
 	 .help = "file with tokens that may only hand over alerts, one NAME:TOKEN a line; followed when it changes"},
+	{"api", "alert_keys_file", NULL, "FILE", CONFIG_FILE, .fallback = "", FIELD(api.alert_keys_file),
+	 .help = "file with keys that sign alerts instead, one NAME:SECRET a line; followed when it changes"},
+	{"api", "alert_signature_age", NULL, "TIME", CONFIG_DURATION, NS_PER_S, S_PER_DAY *NS_PER_S, .fallback = "300",
+	 FIELD(api.alert_signature_age_ns),
+	 .help = "how old the signature of an alert may be, in seconds; a copy that comes sooner is not taken again"},
+	{"api", "alert_untimed", NULL, NULL, CONFIG_BOOL, .fallback = "false", FIELD(api.alert_untimed),
+	 .help = "take signatures without a time, as PagerDuty's; a copy is good again after alert_signature_age"},
 	{"api", "cert_file", NULL, "FILE", CONFIG_FILE, .fallback = "", FIELD(api.cert_file),
 	 .help = "server certificate (PEM); enables TLS on the TCP address"},
 	{"api", "key_file", NULL, "FILE", CONFIG_FILE, .fallback = "", FIELD(api.key_file),
@@ -500,7 +566,7 @@ const struct config_row config_rows[] = {
 	 .help = "file with the key (NAME:SECRET) that signs what rules publish for other nodes; the first one counts"},
 
 	{"input", "format", NULL, "FORMAT", CONFIG_CHOICE, .choices = alert_formats, .fallback = "json",
-	 INPUT_FIELD(format), .help = "how its alerts are written"},
+	 INPUT_FIELD(format), .help = "how its alerts are written; request: they are requests, and need no rule"},
 	{"input", "from", NULL, "KIND", CONFIG_CHOICE, .choices = input_kinds, .fallback = "redis-channel",
 	 INPUT_FIELD(from), .help = "what they come through"},
 	{"input", "name", NULL, "NAME", CONFIG_STRING, .fallback = "", INPUT_FIELD(name), .required = true,
@@ -508,6 +574,13 @@ const struct config_row config_rows[] = {
 	 .help = "the channel or key; the path of a file or socket, or the socket's address (host:port)"},
 	{"input", "field", NULL, "NAME", CONFIG_STRING, .fallback = "alert", INPUT_FIELD(field),
 	 .help = "redis-stream: the field of an entry that holds the alert"},
+	{"input", "cert_file", NULL, "FILE", CONFIG_STRING, .fallback = "", INPUT_FIELD(cert_file),
+	 .help = "tls: server certificate (PEM)"},
+	{"input", "key_file", NULL, "FILE", CONFIG_STRING, .fallback = "", INPUT_FIELD(key_file),
+	 .help = "tls: server private key (PEM)"},
+	{"input", "ca_file", NULL, "FILE", CONFIG_STRING, .fallback = "",
+	 .fallback_text = "clients need no certificate", INPUT_FIELD(ca_file),
+	 .help = "tls: clients must have a certificate of these CAs (PEM)"},
 
 	{"webhook", "name", NULL, "NAME", CONFIG_STRING, .fallback = "", WEBHOOK_FIELD(name), .required = true,
 	 .validate = config_rule_destination, .example = "\"chat\"", .help = "how the log and metrics call it"},

@@ -16,6 +16,7 @@ enum config_type {
 	CONFIG_STRING,	 /* char *; "" means not given */
 	CONFIG_CHOICE,	 /* char *, one of `choices` */
 	CONFIG_SNAP,	 /* char *, digits in min…max or one of `choices` */
+	CONFIG_SWITCH,	 /* char *: true or false, or one of `choices` */
 	CONFIG_SECRET,	 /* char *, never shown; the section's row "<key>_file" names a file with it */
 	CONFIG_FILE,	 /* char *, a file that must be readable */
 	CONFIG_STRINGS,	 /* struct config_strings, at most `max` */

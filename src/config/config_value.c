@@ -43,6 +43,7 @@ const char *config_value_expected(const struct config_row *row)
 		[CONFIG_STRING] = "a string in quotes",
 		[CONFIG_CHOICE] = "a string in quotes",
 		[CONFIG_SNAP] = "a whole number of bytes, or \"headers\"",
+		[CONFIG_SWITCH] = "true, false, or a string in quotes",
 		[CONFIG_SECRET] = "a string in quotes",
 		[CONFIG_FILE] = "a string in quotes",
 		[CONFIG_STRINGS] = "an array of strings, like [\"a\", \"b\"]",
@@ -252,6 +253,17 @@ static int apply_snap(const struct config_row *row, const struct toml_value *val
 	return config_value_set_text(row, base, digits);
 }
 
+/* "" is as good as none. */
+static int apply_switch(const struct config_row *row, const struct toml_value *value, void *base, struct error *err)
+{
+	if (value->type == TOML_BOOLEAN)
+		return config_value_set_text(row, base, value->boolean ? "true" : "false");
+	if (value->type != TOML_STRING || (value->size > 0 && !*row->choices))
+		return error_set(err, -EINVAL, "must be true or false%s", *row->choices ? ", or a string" : "");
+	return value->size == 0 || is_choice(row, value->string) ? config_value_set_text(row, base, value->string)
+								 : wrong_choice(row, value, err);
+}
+
 static void clear_strings(struct config_strings *strings)
 {
 	for (size_t i = 0; i < strings->count; i++)
@@ -333,6 +345,8 @@ int config_value_apply(const struct config_row *row, const struct toml_value *va
 		return apply_quantity(row, value, field_of(row, base), err);
 	case CONFIG_SNAP:
 		return apply_snap(row, value, base, err);
+	case CONFIG_SWITCH:
+		return apply_switch(row, value, base, err);
 	case CONFIG_STRINGS:
 		return apply_strings(row, value, field_of(row, base), err);
 	case CONFIG_STRING:
@@ -441,7 +455,7 @@ struct toml_value config_value_from_word(const struct config_row *row, const cha
 {
 	struct toml_value value = {.type = TOML_STRING, .string = word, .size = strlen(word)};
 
-	if (row->type == CONFIG_BOOL)
+	if (row->type == CONFIG_BOOL || row->type == CONFIG_SWITCH)
 		read_switch(word, &value);
 	else if (row->type == CONFIG_STRINGS && !*word)
 		value = (struct toml_value){.type = TOML_ARRAY};

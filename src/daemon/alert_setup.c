@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* An input is a trigger whose messages go to the alert rules instead of to the jobs. */
+/* An input is a trigger whose messages go to the alert rules; requests go to the jobs, as those of other triggers. */
 #include "daemon/alert_setup.h"
 
 #include <errno.h>
@@ -10,7 +10,9 @@
 #include "base/log.h"
 #include "base/network_interface.h"
 #include "config/config.h"
+#include "job/alert_accounts.h"
 #include "job/alert_runner.h"
+#include "job/jobs.h"
 #include "redis/commands/redis_commands.h"
 #include "trigger/datagram_input.h"
 #include "trigger/file_input.h"
@@ -19,7 +21,7 @@
 #include "trigger/redis_queue.h"
 
 struct alert_input {
-	struct alert_runner *runner;
+	const struct alert_setup *setup;
 	const struct config_input *config;
 	enum alert_format format;
 	/* One of these; the others are NULL. */
@@ -77,28 +79,54 @@ static int publish(void *ctx, const char *text, size_t size, struct error *err)
 	return r < 0 ? error_set(err, r, "publish: %s", strerror(-r)) : 0;
 }
 
+static void on_fleet_event(void *ctx, const struct trigger_message *message)
+{
+	const struct alert_setup *setup = ctx;
+
+	alert_runner_take_event(setup->runner, message->bytes, message->size);
+}
+
+/* The events of all nodes are many: only a rules host takes them. */
+static void follow_events(void *ctx)
+{
+	struct alert_setup *setup = ctx;
+	const struct trigger_handler handler = {.message = on_fleet_event, .ctx = setup};
+	const bool wanted = setup->redis && alert_runner_publishes(setup->runner);
+
+	if (!wanted)
+		redis_pubsub_free(take(setup->events));
+	else if (!setup->events)
+		setup->events = redis_pubsub_new(setup->loop, setup->redis, setup->config->redis.events, handler);
+	if (wanted && !setup->events)
+		log_error("events-unfollowed", log_str("error", "out of memory"));
+}
+
 static int start_publisher(struct alert_setup *setup, struct event_base *loop, const struct redis_options *redis,
 			   struct error *err)
 {
 	if (!setup->config->redis.listen || !*setup->config->rules.files)
 		return 0;
 	setup->publisher = redis_commands_new(loop, "rules", redis, 0);
+	setup->redis = redis;
+	follow_events(setup);
 	return setup->publisher ? 0 : error_set(err, -ENOMEM, "out of memory");
 }
 
 /* --- rules --- */
 
 int alert_setup_init(struct alert_setup *setup, struct event_base *loop, const struct config *config, struct jobs *jobs,
-		     struct error *err)
+		     struct event_bus *bus, struct error *err)
 {
-	*setup = (struct alert_setup){.config = config, .lost_rate.burst = 1};
+	*setup = (struct alert_setup){.config = config, .jobs = jobs, .loop = loop, .lost_rate.burst = 1};
 	setup->runner = alert_runner_new(
 		&(struct alert_runner_options){
 			.loop = loop,
 			.config = config,
 			.jobs = jobs,
+			.bus = bus,
 			.has_interface = has_interface,
 			.publish = publish,
+			.rules_changed = follow_events,
 			.ctx = setup,
 		},
 		err);
@@ -107,14 +135,34 @@ int alert_setup_init(struct alert_setup *setup, struct event_base *loop, const s
 
 /* --- inputs --- */
 
-/* What is wrong with a message is counted and logged by the runner. */
+static void submit(const struct alert_setup *setup, const struct trigger_message *message)
+{
+	const struct job_message request = {
+		.origin = message->origin,
+		.bytes = message->bytes,
+		.size = message->size,
+		.allowed = &setup->config->requests,
+	};
+
+	(void)jobs_submit(setup->jobs, &request, NULL);
+}
+
+/* What is wrong with a message is counted and logged by the runner, or reported by the jobs. */
 static void on_message(void *ctx, const struct trigger_message *message)
 {
 	const struct alert_input *input = ctx;
 	struct alert_outcome outcome;
 	struct error ignored;
 
-	alert_runner_take(input->runner, input->config->name, input->format, message->bytes, message->size, &outcome,
+	if (input->format == ALERT_FORMAT_REQUEST) {
+		submit(input->setup, message);
+		return;
+	}
+	if (message->refusal) {
+		alert_runner_refuse(input->setup->runner, input->config, input->format, message->refusal);
+		return;
+	}
+	alert_runner_take(input->setup->runner, input->config, input->format, message->bytes, message->size, &outcome,
 			  &ignored);
 }
 
@@ -154,8 +202,15 @@ static bool start_datagrams(struct alert_input *input, struct event_base *loop, 
 static bool start_lines(struct alert_input *input, struct event_base *loop, const struct redis_options *redis,
 			struct trigger_handler handler, struct error *err)
 {
+	const struct line_input_tls tls = {
+		.cert_file = input->config->cert_file,
+		.key_file = input->config->key_file,
+		.ca_file = input->config->ca_file,
+	};
+	const bool has_tls = strcmp(input->config->from, "tls") == 0;
+
 	(void)redis;
-	input->lines = line_input_new(loop, input->config->name, handler, err);
+	input->lines = line_input_new(loop, input->config->name, has_tls ? &tls : NULL, handler, err);
 	return input->lines;
 }
 
@@ -180,6 +235,7 @@ static const struct {
 	{"udp", start_datagrams},
 	{"unix-stream", start_lines},
 	{"tcp", start_lines},
+	{"tls", start_lines},
 	{"file", start_file},
 };
 
@@ -212,7 +268,7 @@ int alert_setup_start(struct alert_setup *setup, struct event_base *loop, const 
 	for (size_t i = 0; r == 0 && i < config->input_count; i++) {
 		struct alert_input *input = &setup->inputs[setup->input_count++];
 
-		input->runner = setup->runner;
+		input->setup = setup;
 		input->config = &config->inputs[i];
 		input->format = alert_format_find(input->config->format);
 		r = start_input(input, loop, redis, err);
@@ -231,8 +287,12 @@ static void stop_input(struct alert_input *input)
 
 void alert_setup_stop(struct alert_setup *setup)
 {
+	setup->redis = NULL; /* rules that are read from now on follow no events */
+	redis_pubsub_free(take(setup->events));
 	for (size_t i = 0; i < setup->input_count; i++)
 		stop_input(&setup->inputs[i]);
+	if (setup->runner)
+		alert_accounts_report(alert_runner_accounts(setup->runner));
 }
 
 void alert_setup_deinit(struct alert_setup *setup)

@@ -36,9 +36,10 @@
 #include "event/event_gate.h"
 #include "event/event_log.h"
 #include "job/jobs.h"
+#include "sink/delivery.h"
 #include "status/node_status.h"
 
-#define DRAIN_CHECK_MS 20 /* between checks for events that Redis has not taken, while stopping */
+#define DRAIN_CHECK_MS 20 /* between checks for what Redis and the destinations have not finished, while stopping */
 #define SLABS_IDLE_NS (30 * NS_PER_S)
 #define FINAL_EVENTS_S 2 /* after the grace time, for events about deliveries that were given up */
 
@@ -76,7 +77,7 @@ static void on_drain(evutil_socket_t fd, short what, void *ctx)
 
 	(void)fd;
 	(void)what;
-	if (events_waiting(daemon) == 0) {
+	if (events_waiting(daemon) == 0 && !deliveries_are_busy(daemon->sinks.deliveries)) {
 		event_base_loopbreak(daemon->loop);
 		return;
 	}
@@ -193,6 +194,21 @@ static int start_slabs(struct daemon *daemon, struct error *err)
 	return daemon->slabs ? 0 : error_set(err, -errno, "limits.warm_memory: %s", strerror(errno));
 }
 
+/* The engine is there before the first file. */
+static bool charge_memory(void *ctx, size_t bytes)
+{
+	const struct daemon *daemon = ctx;
+
+	return engine_memory_charge(daemon->engine, bytes);
+}
+
+static void return_memory(void *ctx, size_t bytes)
+{
+	const struct daemon *daemon = ctx;
+
+	engine_memory_return(daemon->engine, bytes);
+}
+
 static int start_sinks(struct daemon *daemon)
 {
 	return sink_setup_init(&daemon->sinks, &(struct sink_setup_options){
@@ -201,6 +217,7 @@ static int start_sinks(struct daemon *daemon)
 						       .secrets = &daemon->secrets,
 						       .redis = &daemon->redis.options,
 						       .slabs = daemon->slabs,
+						       .account = {charge_memory, return_memory, daemon},
 					       });
 }
 
@@ -251,7 +268,7 @@ static int start_capturing(struct daemon *daemon, struct error *err)
 		err);
 	if (!daemon->jobs)
 		return -ENOMEM;
-	r = alert_setup_init(&daemon->alerts, daemon->loop, daemon->config, daemon->jobs, err);
+	r = alert_setup_init(&daemon->alerts, daemon->loop, daemon->config, daemon->jobs, daemon->bus, err);
 	if (r < 0)
 		return r;
 	daemon->status = node_status_new(&(struct node_status_options){

@@ -23,6 +23,12 @@ static int read_row(const void *ctx, const char *path, char *text, struct error 
 	return config_secret_read_again(ctx, path, text, err);
 }
 
+static int read_customers(const void *ctx, const char *path, char *text, struct error *err)
+{
+	(void)ctx;
+	return config_secret_read_customers(path, text, err);
+}
+
 static bool is_source(const char *path, const char *value)
 {
 	char *text = calloc(1, SECRET_ROOM);
@@ -74,6 +80,19 @@ static int add_of_destination(struct secrets *secrets, struct config_destination
 	return 0;
 }
 
+static int init_customers(struct secrets *secrets, const struct config *config)
+{
+	const char *file = config->cloudshark.customer_tokens_file, *text = config->cloudshark.customer_tokens;
+	char room[PATH_MAX];
+
+	if (!text)
+		return 0;
+	secrets->cloudshark_customers =
+		secret_new(text, *file ? file : config_secret_credential("cloudshark", "customer_tokens", room),
+			   read_customers, NULL);
+	return secrets->cloudshark_customers ? 0 : -ENOMEM;
+}
+
 int secrets_init(struct secrets *secrets, const struct config *config)
 {
 	const struct {
@@ -90,6 +109,8 @@ int secrets_init(struct secrets *secrets, const struct config *config)
 		{&secrets->sftp_passphrase, "sftp", "passphrase", config->sftp.passphrase,
 		 config->sftp.passphrase_file},
 		{&secrets->api, "api", "token", config->api.token, config->api.token_file},
+		{&secrets->s3_key, "s3", "accesskey", config->s3.accesskey, config->s3.accesskey_file},
+		{&secrets->s3_token, "s3", "session_token", config->s3.session_token, config->s3.session_token_file},
 	};
 	int r = 0;
 
@@ -102,7 +123,7 @@ int secrets_init(struct secrets *secrets, const struct config *config)
 	}
 	for (size_t i = 0; r == 0 && i < config->destination_count; i++)
 		r = add_of_destination(secrets, &config->destinations[i]);
-	return r;
+	return r < 0 ? r : init_customers(secrets, config);
 }
 
 struct secret *secrets_of_destination(const struct secrets *secrets, const struct config_destination *destination,
@@ -127,7 +148,10 @@ void secrets_deinit(struct secrets *secrets)
 	secret_free(secrets->http_password);
 	secret_free(secrets->sftp_passphrase);
 	secret_free(secrets->api);
+	secret_free(secrets->s3_key);
+	secret_free(secrets->s3_token);
 	for (size_t i = 0; i < secrets->of_destinations_count; i++)
 		secret_free(secrets->of_destinations[i].secret);
 	free(secrets->of_destinations);
+	secret_free(secrets->cloudshark_customers);
 }

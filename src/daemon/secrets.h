@@ -19,10 +19,11 @@ struct destination_secret {
 };
 
 struct secrets {
-	struct secret *redis, *sentinel, *cloudshark, *api;
+	struct secret *redis, *sentinel, *cloudshark, *api, *s3_key, *s3_token;
 	struct secret *http_url, *http_token, *http_password, *sftp_passphrase;
 	struct destination_secret *of_destinations;
 	size_t of_destinations_count;
+	struct secret *cloudshark_customers; /* NULL: none */
 };
 
 /* 0 or -ENOMEM; call secrets_deinit either way. */

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/cleanup.h"
+#include "sink/compressed_file.h"
 
 struct config;
 struct deliveries;
@@ -10,7 +11,6 @@ struct event_base;
 struct redis_options;
 struct secrets;
 struct sink;
-struct slab_pool;
 
 /* All of these must outlive the setup. */
 struct sink_setup_options {
@@ -19,6 +19,7 @@ struct sink_setup_options {
 	const struct secrets *secrets;
 	const struct redis_options *redis; /* the connection of [redis] */
 	struct slab_pool *slabs;
+	struct compressed_file_account account; /* of limits.memory, for files that are compressed */
 };
 
 struct sink_setup {

@@ -189,6 +189,8 @@ static json_t *destination_json(const struct event_destination *destination)
 	put_text(&writer, "error", destination->error);
 	put_text(&writer, "warning", destination->warning);
 	put_number(&writer, "attempts", destination->attempts);
+	if (destination->streamed)
+		put_number(&writer, "delivered", destination->delivered);
 	return finish(&writer);
 }
 

@@ -41,6 +41,8 @@ struct event_destination {
 	const char *warning; /* of a success; NULL: none */
 	unsigned attempts;
 	bool superseded; /* it failed, and the following one was tried instead (first_of) */
+	bool streamed;	    /* sent while the capture ran */
+	uint64_t delivered; /* of such a file: bytes that it took */
 };
 
 /* An interface that could not take part. */

@@ -122,6 +122,8 @@ static void read_destination(const json_t *object, bool superseded, struct event
 		.warning = text_of(object, "warning"),
 		.attempts = (unsigned)number_of(object, "attempts"),
 		.superseded = superseded,
+		.streamed = json_object_get(object, "delivered"),
+		.delivered = number_of(object, "delivered"),
 	};
 }
 

@@ -92,9 +92,20 @@ bool http_request_is_answerable(const struct http_request *request)
 	return request->connection && !request->answer;
 }
 
+/* A peer that has shown nothing yet keeps no connection. */
+static struct MHD_Response *close_unverified(const struct http_request *request, struct MHD_Response *response)
+{
+	if (!response || !request->is_unverified ||
+	    MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close") == MHD_YES)
+		return response;
+	MHD_destroy_response(response);
+	return NULL;
+}
+
 void http_answer_response(struct http_request *request, unsigned status, struct MHD_Response *response)
 {
 	request->gone = NULL;
+	response = close_unverified(request, response);
 	if (http_request_is_answerable(request)) {
 		set_response(request, status, response);
 		http_connection_wake(request->connection);

@@ -131,7 +131,7 @@ static void free_connection(struct http_connection *connection)
 		event_free(connection->activity);
 	if (connection->deadline)
 		event_free(connection->deadline);
-	http_slot_release(connection->slot);
+	connection_slot_release(connection->slot);
 	free(connection);
 }
 
@@ -159,7 +159,8 @@ static struct http_connection *new_connection(struct http_endpoint *endpoint, in
 	return connection;
 }
 
-int http_connection_start(struct http_endpoint *endpoint, int fd, const struct http_peer *peer, struct http_slot *slot)
+int http_connection_start(struct http_endpoint *endpoint, int fd, const struct http_peer *peer,
+			  struct connection_slot *slot)
 {
 	/* Required by the library, which never reads more than the family. */
 	struct sockaddr address = {.sa_family = endpoint->tcp && !endpoint->server->tls ? AF_INET : AF_UNIX};
@@ -167,7 +168,7 @@ int http_connection_start(struct http_endpoint *endpoint, int fd, const struct h
 	enum MHD_Result added;
 
 	if (!connection) {
-		http_slot_release(slot);
+		connection_slot_release(slot);
 		close(fd);
 		return -ENOMEM;
 	}

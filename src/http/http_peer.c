@@ -3,13 +3,9 @@
  * The kernel records a unix peer's user and groups when it connects: it cannot claim others later, and no name is
  * looked up to decide. The user's name is for people. A peer whose groups cannot be read (too many) counts as no
  * member.
- *
- * A host with IPv6 may use any address of its network, which has at least a /64; so that counts as one peer.
  */
 #include "http/http_peer.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -60,45 +56,12 @@ void http_peer_unix(struct http_peer *peer, int fd, gid_t group)
 		snprintf(peer->text, sizeof(peer->text), "unix:%u", (unsigned)credentials.uid);
 }
 
-static void set_ipv6(struct http_peer *peer, struct in6_addr address)
-{
-	char text[INET6_ADDRSTRLEN] = "unknown";
-	const bool is_ipv4 = IN6_IS_ADDR_V4MAPPED(&address);
-
-	(void)inet_ntop(AF_INET6, &address, text, sizeof(text));
-	snprintf(peer->text, sizeof(peer->text), "tcp:%s", text);
-	if (!is_ipv4) {
-		memset(address.s6_addr + 8, 0, 8);
-		(void)inet_ntop(AF_INET6, &address, text, sizeof(text));
-	}
-	snprintf(peer->network, sizeof(peer->network), "%s%s", text, is_ipv4 ? "" : "/64");
-}
-
-void http_peer_address(struct http_peer *peer, const struct sockaddr *address)
-{
-	char text[INET_ADDRSTRLEN] = "unknown";
-
-	peer->allowed = false;
-	if (address->sa_family == AF_INET6) {
-		set_ipv6(peer, ((const struct sockaddr_in6 *)(const void *)address)->sin6_addr);
-		return;
-	}
-	if (address->sa_family == AF_INET)
-		(void)inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)address)->sin_addr, text,
-				sizeof(text));
-	snprintf(peer->text, sizeof(peer->text), "tcp:%s", text);
-	snprintf(peer->network, sizeof(peer->network), "%s", text);
-}
-
 void http_peer_tcp(struct http_peer *peer, int fd)
 {
-	union {
-		struct sockaddr any;
-		struct sockaddr_storage room;
-	} address = {.room.ss_family = AF_UNSPEC};
-	socklen_t size = sizeof(address);
+	struct peer_address address;
 
-	if (getpeername(fd, &address.any, &size) < 0)
-		address.any.sa_family = AF_UNSPEC;
-	http_peer_address(peer, &address.any);
+	peer_address_of(&address, fd);
+	peer->allowed = false;
+	snprintf(peer->text, sizeof(peer->text), "tcp:%s", address.text);
+	snprintf(peer->network, sizeof(peer->network), "%s", address.network);
 }

@@ -70,23 +70,41 @@ static void log_refusal(const struct http_request *request, const char *why)
 			   log_uint("suppressed", suppressed));
 }
 
-/* Whether a guest's token came; the peer's text then has the guest's name. */
+/* The peer's text gets the guest's name. */
+static bool name_guest(struct http_request *request, const char *name)
+{
+	char *peer;
+
+	if (asprintf(&peer, "%s(%s)", request->peer, name) < 0)
+		return false;
+	free(request->peer);
+	request->peer = peer;
+	return true;
+}
+
+/* Whether a guest's token came. */
 static bool admit_guest(struct http_request *request, const struct http_head *head)
 {
 	static const char scheme[] = "Bearer ";
 	const struct http_guests *guests = &request->server->guests;
 	const char *token = head->authorization + strlen(scheme);
-	char *peer;
 
 	if (!guests->find || strncasecmp(head->authorization, scheme, strlen(scheme)) != 0)
 		return false;
 	const char *name = guests->find(guests->ctx, token, strlen(token));
-	if (!name || asprintf(&peer, "%s(%s)", request->peer, name) < 0)
-		return false;
-	free(request->peer);
-	request->peer = peer;
-	request->is_guest = true;
-	return true;
+	request->is_guest = name && name_guest(request, name);
+	return request->is_guest;
+}
+
+/* Whether the body has a signature. Until that is verified, the connection is not authorized. */
+static bool admit_signed(struct http_request *request)
+{
+	const char *const *names = request->server->guests.signatures;
+
+	for (; names && *names && !request->is_unverified; names++)
+		request->is_unverified = MHD_lookup_connection_value(request->connection->mhd, MHD_HEADER_KIND, *names);
+	request->is_guest |= request->is_unverified;
+	return request->is_unverified;
 }
 
 static bool authorize(struct http_request *request, const struct http_head *head)
@@ -107,6 +125,8 @@ static bool authorize(struct http_request *request, const struct http_head *head
 		http_connection_authorized(request->connection);
 		return true;
 	}
+	if (!head->authorization_count && admit_signed(request))
+		return true;
 	if (head->authorization_count)
 		log_refusal(request, "wrong token");
 	http_refuse(request, MHD_HTTP_UNAUTHORIZED, "a valid bearer token is required",
@@ -140,7 +160,10 @@ static bool check_guest(struct http_request *request)
 	if (!request->is_guest || request->route->guests)
 		return true;
 	log_refusal(request, "not permitted");
-	http_refuse(request, MHD_HTTP_FORBIDDEN, "this token does not open this path", NULL, NULL);
+	http_refuse(request, MHD_HTTP_FORBIDDEN,
+		    request->is_unverified ? "a signature does not open this path"
+					   : "this token does not open this path",
+		    NULL, NULL);
 	return false;
 }
 
@@ -178,6 +201,8 @@ static bool accept_body(struct http_request *request, const struct http_head *he
 	size_t cap = request->route->body_bytes_max < HTTP_BODY_BYTES_MAX ? request->route->body_bytes_max
 									  : HTTP_BODY_BYTES_MAX;
 
+	if (request->is_unverified && cap > HTTP_SIGNED_BYTES_MAX)
+		cap = HTTP_SIGNED_BYTES_MAX;
 	if (head->body_size > cap) {
 		http_refuse(request, MHD_HTTP_CONTENT_TOO_LARGE,
 			    cap ? "the body is too large" : "this path takes no body", NULL, NULL);
@@ -304,6 +329,56 @@ void http_request_completed(void *ctx, struct MHD_Connection *mhd, void **reques
 const char *http_request_peer(const struct http_request *request)
 {
 	return request->peer;
+}
+
+bool http_request_must_verify(const struct http_request *request)
+{
+	return request->is_unverified;
+}
+
+void http_request_verified(struct http_request *request, const char *guest)
+{
+	request->is_unverified = false;
+	(void)name_guest(request, guest);
+	if (request->connection)
+		request->connection->authorized = true;
+}
+
+void http_answer_unverified(struct http_request *request, const char *why)
+{
+	log_refusal(request, why);
+	http_answer_error(request, MHD_HTTP_UNAUTHORIZED, "%s", why);
+}
+
+struct header_walk {
+	const char *name, *value;
+	unsigned count;
+};
+
+static enum MHD_Result read_header(void *ctx, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+	struct header_walk *walk = ctx;
+
+	(void)kind;
+	if (strcasecmp(name, walk->name) == 0) {
+		walk->value = value;
+		walk->count++;
+	}
+	return MHD_YES;
+}
+
+const char *http_request_header(const struct http_request *request, const char *name)
+{
+	struct header_walk walk = {.name = name};
+
+	if (request->connection)
+		(void)MHD_get_connection_values(request->connection->mhd, MHD_HEADER_KIND, read_header, &walk);
+	return walk.count == 1 ? walk.value : NULL;
+}
+
+bool http_request_is_guest(const struct http_request *request)
+{
+	return request->is_guest;
 }
 
 const char *http_request_segment(const struct http_request *request, size_t n)

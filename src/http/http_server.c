@@ -6,7 +6,7 @@
  * clients, which may not have shown a token yet, cannot lock out local ones; and since one address may only have some
  * of the TCP connections, it cannot lock out others.
  *
- * TLS ends before libmicrohttpd (http_tls.h): it gets the local socket of the TCP connection's relay.
+ * TLS ends before libmicrohttpd (net/tls_server.h): it gets the local socket of the TCP connection's relay.
  *
  * libmicrohttpd is only ever run from the loop, never from within one of its callbacks.
  */
@@ -22,7 +22,7 @@
 #include "base/secret.h"
 #include "http/http_server_internal.h"
 #include "http/http_socket.h"
-#include "http/http_tls.h"
+#include "net/tls_server.h"
 
 #define ACCEPT_AT_ONCE 16
 #define ACCEPT_PAUSE_MS 200
@@ -144,12 +144,12 @@ static void start_tcp_connection(struct http_endpoint *endpoint, int fd)
 {
 	struct http_server *server = endpoint->server;
 	struct http_peer peer;
-	struct http_slot *slot;
+	struct connection_slot *slot;
 	bool network_full;
 	uint64_t suppressed;
 
 	http_peer_tcp(&peer, fd);
-	slot = http_slots_take(server->slots, peer.network, &network_full);
+	slot = connection_slots_take(server->slots, peer.network, &network_full);
 	if (!slot) {
 		if (network_full && log_rate_allow(&server->refusals, &suppressed))
 			log_notice("api-refused", log_str("peer", peer.text),
@@ -160,10 +160,10 @@ static void start_tcp_connection(struct http_endpoint *endpoint, int fd)
 	}
 	set_tcp_options(server, fd);
 	if (server->tls) {
-		const int local = http_tls_start(server->tls, fd, slot);
+		const int local = tls_server_start(server->tls, fd, slot);
 
 		if (local < 0) {
-			http_slot_release(slot);
+			connection_slot_release(slot);
 			log_start_failure(server, local);
 			return;
 		}
@@ -281,6 +281,22 @@ static int check_tcp(const struct http_server_options *options, struct error *er
 	return 0;
 }
 
+static void log_handshake_failure(void *ctx, const char *network, const char *error)
+{
+	(void)ctx;
+	log_debug(api, "api-handshake-failed", log_str("peer", network), log_str("error", error));
+}
+
+static void log_certificate(void *ctx, const char *cert_file, const char *error)
+{
+	(void)ctx;
+	if (error)
+		log_warning("api-certificate-unread", log_str("error", error),
+			    log_str("hint", "connections go on with the older certificate"));
+	else
+		log_notice("api-certificate-changed", log_str("file", cert_file));
+}
+
 static int start_tcp(struct http_server *server, const struct http_server_options *options, struct error *err)
 {
 	struct http_endpoint *endpoint = &server->remote;
@@ -292,7 +308,7 @@ static int start_tcp(struct http_server *server, const struct http_server_option
 	if (!options->secret)
 		server->own_token = secret_new(options->token, NULL, NULL, NULL);
 	server->token = options->secret ? options->secret : server->own_token;
-	server->slots = http_slots_new(server->connections, server->peer_connections);
+	server->slots = connection_slots_new(server->connections, server->peer_connections);
 	if (!server->token || !server->slots)
 		return error_set(err, -ENOMEM, "out of memory");
 	endpoint->listener = http_listen_tcp(options->listen, &loopback, err);
@@ -302,7 +318,14 @@ static int start_tcp(struct http_server *server, const struct http_server_option
 		return error_set(err, -EINVAL, "%s: a certificate and key are required unless the address is loopback",
 				 options->listen);
 	if (options->cert_file) {
-		server->tls = http_tls_new(options->cert_file, options->key_file, err);
+		server->tls = tls_server_new(
+			&(struct tls_server_options){
+				.cert_file = options->cert_file,
+				.key_file = options->key_file,
+				.handshake_failed = log_handshake_failure,
+				.certificate_changed = log_certificate,
+			},
+			err);
 		if (!server->tls)
 			return -EINVAL;
 	}
@@ -442,8 +465,8 @@ void http_server_free(struct http_server *server)
 	free_event(server->socket_check);
 	stop_endpoint(&server->remote);
 	stop_endpoint(&server->local);
-	http_tls_free(server->tls);
-	http_slots_free(server->slots);
+	tls_server_free(server->tls);
+	connection_slots_free(server->slots);
 	if (server->remote.listener >= 0)
 		close(server->remote.listener);
 	http_socket_file_free(server->socket);
@@ -484,7 +507,7 @@ struct http_server_counts http_server_counts(const struct http_server *server)
 
 	memcpy(counts.refused, server->refused, sizeof(counts.refused));
 	if (server->tls) {
-		const struct http_tls_counts tls = http_tls_counts(server->tls);
+		const struct tls_server_counts tls = tls_server_counts(server->tls);
 
 		counts.refused[HTTP_REFUSED_HANDSHAKE] = tls.failed;
 		counts.delayed_handshakes = tls.delayed;

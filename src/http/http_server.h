@@ -2,7 +2,7 @@
 /*
  * A strict HTTP/1.1 server on the event loop: a unix socket for local clients (peer credentials decide) and optionally
  * TCP with a bearer token and TLS. It knows no route's meaning. Everything runs on the loop's thread, except for TLS
- * (http_tls.h); only the constructor may block.
+ * (net/tls_server.h); only the constructor may block.
  *
  * A handler gets a request and must answer it exactly once, at once or later. The handle stays valid until then, even
  * if the client or the whole server is gone; the answer is then discarded. A handler that works long on an answer can
@@ -21,12 +21,13 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 
-#define HTTP_CONNECTIONS_MAX 64		  /* at once, of each kind (unix, TCP); 503 beyond */
-#define HTTP_PEER_CONNECTIONS_MAX 32	  /* of TCP, of one address (IPv6: one /64); 503 beyond */
-#define HTTP_LOGIN_TIMEOUT_MS 5000	  /* over TCP, from accept until a head with the token */
-#define HTTP_HEADERS_MAX 64		  /* 431 beyond */
-#define HTTP_HEAD_BYTES_MAX (16 * 1024)	  /* request line and headers; 431 beyond */
-#define HTTP_BODY_BYTES_MAX (1024 * 1024) /* a route may allow less, not more; 413 beyond */
+#define HTTP_CONNECTIONS_MAX 64		   /* at once, of each kind (unix, TCP); 503 beyond */
+#define HTTP_PEER_CONNECTIONS_MAX 32	   /* of TCP, of one address (IPv6: one /64); 503 beyond */
+#define HTTP_LOGIN_TIMEOUT_MS 5000	   /* over TCP, from accept until a head with the token */
+#define HTTP_HEADERS_MAX 64		   /* 431 beyond */
+#define HTTP_HEAD_BYTES_MAX (16 * 1024)	   /* request line and headers; 431 beyond */
+#define HTTP_BODY_BYTES_MAX (1024 * 1024)  /* a route may allow less, not more; 413 beyond */
+#define HTTP_SIGNED_BYTES_MAX (256 * 1024) /* of a body with a signature, since it is read before that is verified */
 #define HTTP_REQUEST_TIMEOUT_MS \
 	10000 /* for a whole request, from its first byte or from accept (TCP: from the head with the token) */
 #define HTTP_IDLE_TIMEOUT_S 30		      /* for a client that sends no request, or takes nothing of an answer */
@@ -49,14 +50,16 @@ struct http_route {
 	http_handler handler;
 	size_t body_bytes_max; /* 0: no body at all */
 	bool any_type;	       /* the body may be of any type, not only JSON */
-	bool guests;	       /* open to guests' tokens as well */
+	bool guests;	       /* open to guests as well; the handler calls http_request_must_verify() */
 };
 
-/* Who may use the routes for guests over TCP, by a token of their own. */
+/* Who may use the routes for guests over TCP, by a token of their own, or by a signature of the body. */
 struct http_guests {
 	/* The name of the guest with this token; NULL: there is none. */
 	const char *(*find)(void *ctx, const char *token, size_t size);
 	void *ctx;
+	/* Headers of signatures, the last one NULL; NULL: none. A request with one of them needs no token. */
+	const char *const *signatures;
 };
 
 struct http_server_options {
@@ -70,7 +73,7 @@ struct http_server_options {
 	const char *listen; /* TCP, "127.0.0.1:7227"; NULL or "": none. Needs a token, and TLS unless loopback */
 	const char *token;
 	struct secret *secret;		  /* not copied, must outlive the server; used instead of `token` unless NULL */
-	struct http_guests guests;	  /* `find` NULL: none */
+	struct http_guests guests;	  /* `find` NULL: none have tokens */
 	const char *cert_file, *key_file; /* PEM; both or none */
 
 	/* For tests; 0: as above. */
@@ -91,7 +94,7 @@ enum http_refusal {
 struct http_server_counts {
 	size_t connections; /* now */
 	uint64_t refused[HTTP_REFUSAL_COUNT];
-	uint64_t delayed_handshakes; /* HTTP_TLS_HANDSHAKES_PER_S, HTTP_TLS_PEER_HANDSHAKES_PER_S */
+	uint64_t delayed_handshakes; /* TLS_HANDSHAKES_PER_S, TLS_PEER_HANDSHAKES_PER_S */
 };
 
 /* Strings are copied. NULL and `err` on failure. */
@@ -115,9 +118,23 @@ warn_unused int http_server_adopt(struct http_server *server, int fd);
 /* --- requests; strings live as long as the request --- */
 
 const char *http_request_peer(const struct http_request *request); /* "unix:1000(alice)", "tcp:127.0.0.1" */
+bool http_request_is_guest(const struct http_request *request);	   /* came with a guest's token */
 /* What the `n`th "*" of the pattern stands for (from 0), decoded. */
 const char *http_request_segment(const struct http_request *request, size_t n);
 const void *http_request_body(const struct http_request *request, size_t *size); /* never NULL */
+
+/*
+ * Whether the request came to a route for guests by a signature that nothing has looked at. The handler then verifies
+ * it, and calls one of the other two, before it does anything else.
+ */
+bool http_request_must_verify(const struct http_request *request);
+void http_request_verified(struct http_request *request, const char *guest);
+/* An answer: 401, and as with any other before http_request_verified() the connection closes. `why` goes to client and
+ * log. */
+void http_answer_unverified(struct http_request *request, const char *why);
+
+/* The header's value; NULL: not sent, or more than once. Call it from within the handler. */
+const char *http_request_header(const struct http_request *request, const char *name);
 
 /* 0 and the decoded value, -ENOENT (not sent; value NULL) or -EINVAL (sent twice; value NULL). */
 warn_unused int http_request_parameter(const struct http_request *request, const char *name, const char **value);

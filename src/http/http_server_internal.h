@@ -11,13 +11,13 @@
 #include "base/log.h"
 #include "http/http_peer.h"
 #include "http/http_server.h"
-#include "http/http_slots.h"
 #include "http/http_target.h"
+#include "net/connection_slots.h"
 
 struct event;
 struct http_connection;
 struct http_socket_file;
-struct http_tls;
+struct tls_server;
 struct secret;
 
 /* One kind of connection: libmicrohttpd's daemon and the socket we accept from. */
@@ -43,8 +43,8 @@ struct http_server {
 	void *ctx;
 	struct http_guests guests;
 	struct secret *token, *own_token; /* NULL: no TCP; own_token: to be freed, or NULL */
-	struct http_tls *tls;		  /* for TCP; NULL: no TLS */
-	struct http_slots *slots;	  /* of TCP connections */
+	struct tls_server *tls;		  /* for TCP; NULL: no TLS */
+	struct connection_slots *slots;	  /* of TCP connections */
 	struct http_socket_file *socket;
 	char *socket_path, *socket_group; /* to make it again */
 	struct event *socket_check;
@@ -62,9 +62,9 @@ struct http_server {
 struct http_connection {
 	struct http_connection *next, *previous;
 	struct http_endpoint *endpoint;
-	struct MHD_Connection *mhd; /* NULL: not handed over yet */
-	int fd;			    /* owned by libmicrohttpd */
-	struct http_slot *slot;	    /* of TCP */
+	struct MHD_Connection *mhd;   /* NULL: not handed over yet */
+	int fd;			      /* owned by libmicrohttpd */
+	struct connection_slot *slot; /* of TCP */
 	struct http_peer peer;
 	struct event *activity; /* bytes, or the peer's end */
 	struct event *deadline; /* for the whole request, or to be authorized; also sets `idle` */
@@ -78,7 +78,7 @@ struct http_connection {
 
 /* 0 or a negative errno. Socket and slot (NULL: none) then belong to the connection, or are closed and released. */
 warn_unused int http_connection_start(struct http_endpoint *endpoint, int fd, const struct http_peer *peer,
-				      struct http_slot *slot);
+				      struct connection_slot *slot);
 
 void http_connection_request_started(struct http_connection *connection); /* the first line arrived */
 void http_connection_authorized(struct http_connection *connection);	  /* the head has the token */
@@ -101,7 +101,8 @@ struct http_request {
 	struct http_connection *connection; /* NULL: gone */
 	char *raw_target;
 	char *peer;
-	bool is_guest; /* came with a guest's token */
+	bool is_guest;	    /* came with a guest's token, or signature */
+	bool is_unverified; /* a guest's signature that nothing has looked at */
 	struct http_target target;
 	const struct http_route *route;
 	struct buffer body;

@@ -20,6 +20,7 @@
 #include "job/interface_rules.h"
 #include "job/jobs_internal.h"
 #include "job/request_rules.h"
+#include "job/stream_rules.h"
 #include "job/targets.h"
 #include "request/request.h"
 
@@ -91,7 +92,8 @@ enum job_outcome jobs_refuse(struct jobs *jobs, const struct submission *submiss
 
 /* --- limits --- */
 
-static int check_limits(const struct jobs *jobs, size_t more, struct error *err)
+/* `more` captures at first, `in_all` with the files that follow in their series. */
+static int check_limits(const struct jobs *jobs, size_t more, uint64_t in_all, struct error *err)
 {
 	const uint64_t running_max = jobs->options.config->limits.captures;
 	const uint64_t captures_max = running_max * CAPTURES_PER_RUNNING;
@@ -100,10 +102,14 @@ static int check_limits(const struct jobs *jobs, size_t more, struct error *err)
 		return error_set(err, more > running_max ? -E2BIG : -ENOSPC,
 				 "%llu captures are running already; the limit is %llu (limits.captures)",
 				 (unsigned long long)jobs->counts.running, (unsigned long long)running_max);
-	if (jobs->counts.running + jobs->counts.delivering + more > captures_max)
+	if (in_all > captures_max)
+		return error_set(err, -E2BIG, "%llu files are more than the limit for captures in all, %llu",
+				 (unsigned long long)in_all, (unsigned long long)captures_max);
+	if (jobs->counts.running + jobs->counts.delivering + jobs->expected + in_all > captures_max)
 		return error_set(err, -ENOSPC,
 				 "%llu captures are waiting to be delivered; the limit for captures in all is %llu",
-				 (unsigned long long)jobs->counts.delivering, (unsigned long long)captures_max);
+				 (unsigned long long)(jobs->counts.delivering + jobs->expected),
+				 (unsigned long long)captures_max);
 	return 0;
 }
 
@@ -230,6 +236,7 @@ static enum job_outcome start_capture(struct jobs *jobs, const struct submission
 	capture_set_owner(capture, job);
 	job_add_capture(job, capture);
 	jobs->counts.running++;
+	jobs->expected += capture_files_left(capture);
 	return JOB_FINISHED;
 }
 
@@ -263,7 +270,7 @@ static int check_join(const struct jobs *jobs, const struct request *request, st
 	if (customer_max && request->customer && customer_captures(jobs, request->customer) >= customer_max)
 		return error_set(err, -EDQUOT, "customer %s has %llu captures running (limits.customer_captures)",
 				 request->customer, (unsigned long long)customer_max);
-	return check_limits(jobs, 1, err);
+	return check_limits(jobs, 1, 1, err);
 }
 
 /* A new capture of the job, or its refusal. */
@@ -411,10 +418,25 @@ static enum job_outcome admit_targets(struct jobs *jobs, const struct submission
 	r = check_customer(jobs, request, captures, &error);
 	if (r < 0)
 		return jobs_refuse(jobs, submission, r, "customer", error.text);
-	r = check_limits(jobs, captures, &error);
+	r = check_limits(jobs, captures, captures * (request->files ? request->files : 1), &error);
 	if (r < 0)
 		return jobs_refuse(jobs, submission, r, NULL, error.text);
 	return start(jobs, submission, targets);
+}
+
+/* A live request's client takes its packets. */
+static int decide_stream(const struct jobs *jobs, struct request *request, const char **field, struct error *err)
+{
+	const struct config *config = jobs->options.config;
+	const struct deliveries *deliveries = jobs->options.deliveries;
+
+	if (request->live)
+		request->stream = false;
+	else if (!request->stream)
+		request->stream = stream_rules_want(config, deliveries, request);
+	else
+		return stream_rules_check(config, deliveries, request, field, err);
+	return 0;
 }
 
 static uint64_t stop_captures(const struct job *job)
@@ -508,6 +530,9 @@ enum job_outcome jobs_admit(struct jobs *jobs, const struct submission *submissi
 		return stop(jobs, submission, &rules);
 	if (!request->live && fold_into_running(jobs, submission, &outcome))
 		return outcome;
+	const int streams = decide_stream(jobs, submission->request, &field, &error);
+	if (streams < 0)
+		return jobs_refuse(jobs, submission, streams, field, error.text);
 	outcome = admit_targets(jobs, submission, &targets);
 	targets_deinit(&targets);
 	return outcome;

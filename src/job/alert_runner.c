@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A run is a capture request that a rule began, from the request until its last event. A rule has at most one run for
- * each dedupe key. Files are looked at and read on a thread of their own, every few seconds.
+ * A rule has at most one run (alert_runs.h) for each node and dedupe key. Files are looked at and read on a thread of
+ * their own, every few seconds.
  */
 #include "job/alert_runner.h"
 
@@ -10,15 +10,20 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/queue.h>
 
+#include "alert/alert_own.h"
 #include "alert/alert_rule_files.h"
+#include "alert/alert_value.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/lru_table.h"
+#include "base/minute_rate.h"
 #include "base/offload.h"
 #include "config/config.h"
 #include "config/config_keyring.h"
+#include "job/alert_accounts.h"
+#include "job/alert_repeats.h"
+#include "job/alert_runs.h"
 #include "job/jobs.h"
 #include "request/request.h"
 #include "request/signature.h"
@@ -29,17 +34,10 @@
 
 /* What a rule did, by its place in the set. */
 struct rule_state {
-	uint64_t matches, started, published, suppressed, failed, last_match_ns;
-	uint64_t hour_ns; /* boot time at which the hour that is counted began */
+	uint64_t matches, started, published, suppressed, repeated, failed, captures, refused, last_match_ns;
+	struct minute_rate rate; /* of matches */
+	uint64_t hour_ns;	 /* boot time at which the hour that is counted began */
 	int64_t in_hour;
-};
-
-struct run {
-	LIST_ENTRY(run) list;
-	struct alert_runner *runner;
-	struct job_watch *watch;
-	char *rule, *dedupe;	  /* dedupe: NULL: none */
-	char id[REQUEST_ID_SIZE]; /* "" until it is admitted */
 };
 
 struct cooldown {
@@ -62,11 +60,12 @@ struct alert_runner {
 	struct alert_runner_options options;
 	struct alert_rules rules;
 	struct rule_state *states;
-	LIST_HEAD(, run) runs;
-	size_t run_count;
+	struct alert_runs *runs;
 	struct lru_table *cooldowns;
+	struct alert_repeats *repeats;
+	struct alert_accounts *accounts;
 	struct alert_counts counts;
-	struct log_rate unreadable_rate, failed_rate;
+	struct log_rate failed_rate;
 	uint64_t stamp;
 	struct event *timer;
 	struct offload *files;
@@ -74,81 +73,43 @@ struct alert_runner {
 	bool reloading;
 };
 
-/* --- runs --- */
+/* --- what became of requests --- */
 
-static void free_run(struct run *run)
+/* NULL: the rule is gone. */
+static struct rule_state *find_state(const struct alert_runner *runner, const char *rule)
 {
-	LIST_REMOVE(run, list);
-	run->runner->run_count--;
-	free(run->rule);
-	free(run->dedupe);
-	free(run);
-}
-
-static void on_admitted(void *ctx, const char *id, size_t captures)
-{
-	struct run *run = ctx;
-
-	(void)captures;
-	snprintf(run->id, sizeof(run->id), "%s", id);
-}
-
-static void on_finished(void *ctx, enum job_outcome outcome)
-{
-	struct run *run = ctx;
-
-	(void)outcome;
-	if (run->watch)
-		free_run(run); /* otherwise submit() does */
-}
-
-static struct run *find_run(const struct alert_runner *runner, const char *rule, const char *dedupe)
-{
-	struct run *run;
-
-	LIST_FOREACH(run, &runner->runs, list)
-	{
-		if (strcmp(run->rule, rule) == 0 && run->dedupe && dedupe && strcmp(run->dedupe, dedupe) == 0)
-			return run;
-	}
+	for (size_t i = 0; i < runner->rules.count; i++)
+		if (strcmp(runner->rules.items[i]->name, rule) == 0)
+			return &runner->states[i];
 	return NULL;
 }
 
-static uint64_t count_runs(const struct alert_runner *runner, const char *rule)
+static void count_captures(void *ctx, const char *rule, size_t captures)
 {
-	uint64_t count = 0;
-	const struct run *run;
+	struct rule_state *state = find_state(ctx, rule);
 
-	LIST_FOREACH(run, &runner->runs, list)
-	count += strcmp(run->rule, rule) == 0;
-	return count;
+	if (state)
+		state->captures += captures;
 }
 
-static struct run *add_run(struct alert_runner *runner, const char *rule, const char *dedupe)
+static void count_refusal(void *ctx, const char *rule)
 {
-	struct run *run = calloc(1, sizeof(*run));
+	struct rule_state *state = find_state(ctx, rule);
 
-	if (!run)
-		return NULL;
-	run->runner = runner;
-	run->rule = strdup(rule);
-	run->dedupe = dedupe ? strdup(dedupe) : NULL;
-	LIST_INSERT_HEAD(&runner->runs, run, list);
-	runner->run_count++;
-	if (run->rule && (run->dedupe || !dedupe))
-		return run;
-	free_run(run);
-	return NULL;
+	if (state)
+		state->refused++;
 }
 
 /* --- a rule's own limits --- */
 
-/* The key of a cooldown: the rule, and what it is for. Caller frees. */
-static char *cooldown_key(const struct alert_rule *rule, const char *dedupe)
+/* The key of a cooldown: the rule, the node, and what it is for. Caller frees. */
+static char *cooldown_key(const struct alert_rule *rule, const json_t *request)
 {
+	const char *node = json_string_value(json_object_get(request, "node")),
+		   *dedupe = json_string_value(json_object_get(request, "dedupe"));
 	char *key;
 
-	return asprintf(&key, "%s\n%s", rule->name, dedupe ? dedupe : "") < 0 ? NULL : key;
+	return asprintf(&key, "%s\n%s\n%s", rule->name, node, dedupe ? dedupe : "") < 0 ? NULL : key;
 }
 
 static bool is_cooling(const struct alert_runner *runner, const char *key, uint64_t now_ns)
@@ -169,17 +130,17 @@ static bool is_hour_full(struct rule_state *state, const struct alert_rule *rule
 
 /* Why the rule must not begin another capture now; NULL: it may. */
 static const char *find_limit(struct alert_runner *runner, const struct alert_rule *rule, struct rule_state *state,
-			      const char *dedupe, const char *key, uint64_t now_ns)
+			      const json_t *request, const char *key, uint64_t now_ns)
 {
-	if (find_run(runner, rule->name, dedupe))
+	if (alert_runs_has(runner->runs, rule->name, request))
 		return "a capture with the same dedupe key is running";
 	if (is_cooling(runner, key, now_ns))
 		return "cooldown";
-	if (rule->max_running && count_runs(runner, rule->name) >= (uint64_t)rule->max_running)
+	if (rule->max_running && alert_runs_count(runner->runs, rule->name) >= (uint64_t)rule->max_running)
 		return "max_running";
 	if (is_hour_full(state, rule, now_ns))
 		return "max_per_hour";
-	return runner->run_count >= ALERT_RUNS_MAX ? "too many captures of rules are running" : NULL;
+	return alert_runs_count(runner->runs, NULL) >= ALERT_RUNS_MAX ? "too many captures of rules are running" : NULL;
 }
 
 static void begin_cooldown(struct alert_runner *runner, const struct alert_rule *rule, const char *key, uint64_t now_ns)
@@ -194,18 +155,13 @@ static void begin_cooldown(struct alert_runner *runner, const struct alert_rule 
 
 /* --- an alert --- */
 
-static bool submit(struct alert_runner *runner, const struct alert_rule *rule, const json_t *request,
-		   const char *dedupe)
+static bool submit(struct alert_runner *runner, const struct alert_rule *rule, const json_t *request)
 {
-	struct run *run = add_run(runner, rule->name, dedupe);
 	cleanup(cleanup_free) char *text = json_dumps(request, JSON_COMPACT);
 	char origin[ORIGIN_SIZE];
 
-	if (!run || !text) {
-		if (run)
-			free_run(run);
+	if (!text)
 		return false;
-	}
 	snprintf(origin, sizeof(origin), "rule:%s", rule->name);
 	const struct job_message message = {
 		.origin = origin,
@@ -214,11 +170,7 @@ static bool submit(struct alert_runner *runner, const struct alert_rule *rule, c
 		.allowed = &runner->options.config->requests,
 		.rule = rule->name,
 	};
-	const struct job_observer observer = {.admitted = on_admitted, .finished = on_finished, .ctx = run};
-	run->watch = jobs_submit(runner->options.jobs, &message, &observer);
-	if (!run->watch)
-		free_run(run);
-	return true;
+	return alert_runs_submit(runner->runs, rule->name, request, runner->options.jobs, &message);
 }
 
 static void log_failure(struct alert_runner *runner, const struct alert_rule *rule, const char *reason)
@@ -237,19 +189,22 @@ static bool is_for_others(const struct alert_runner *runner, const struct alert_
 }
 
 /* Names and signs it, so that the other node's events can be found, and it can tell a repetition. */
-static int seal(const struct alert_runner *runner, json_t *request, struct error *err)
+static int seal(const struct alert_runner *runner, const struct alert_rule *rule, json_t *request, struct error *err)
 {
 	const struct config *config = runner->options.config;
 	char id[REQUEST_ID_SIZE];
 
 	if (request_make_id(id) < 0 || json_object_set_new(request, "id", json_string(id)) < 0)
 		return error_set(err, -ENOMEM, "out of memory");
+	if (!json_object_get(request, "stop") && json_object_set_new(request, "rule", json_string(rule->name)) < 0)
+		return error_set(err, -ENOMEM, "out of memory");
 	return config->rules.keyring ? signature_sign(request, config_keyring_first(config->rules.keyring), err) : 0;
 }
 
-static int send_request(const struct alert_runner *runner, json_t *request, struct error *err)
+static int send_request(const struct alert_runner *runner, const struct alert_rule *rule, json_t *request,
+			struct error *err)
 {
-	int r = seal(runner, request, err);
+	int r = seal(runner, rule, request, err);
 	cleanup(cleanup_free) char *text = r == 0 ? json_dumps(request, JSON_COMPACT) : NULL;
 
 	if (r < 0)
@@ -262,57 +217,84 @@ static int send_request(const struct alert_runner *runner, json_t *request, stru
 	return runner->options.publish(runner->options.ctx, text, strlen(text), err);
 }
 
-static void publish(struct alert_runner *runner, const struct alert_rule *rule, struct rule_state *state,
+/* False: it could not be sent; logged. */
+static bool publish(struct alert_runner *runner, const struct alert_rule *rule, struct rule_state *state,
 		    json_t *request, struct alert_outcome *outcome)
 {
 	struct error err;
 
-	if (send_request(runner, request, &err) < 0) {
+	if (send_request(runner, rule, request, &err) < 0) {
 		state->failed++;
 		log_failure(runner, rule, err.text);
-		return;
+		return false;
 	}
 	state->published++;
 	outcome->published++;
 	log_info("request-published", log_str("request", json_string_value(json_object_get(request, "id"))),
 		 log_str("rule", rule->name), log_str("node", json_string_value(json_object_get(request, "node"))),
 		 log_bool("stop", json_object_get(request, "stop")));
+	return true;
 }
 
-static void start(struct alert_runner *runner, const struct alert_rule *rule, struct rule_state *state, json_t *request,
+/* From the request on until its captures should have been delivered, as far as this node can tell. */
+static uint64_t lasts_ns(const struct alert_runner *runner, const json_t *request)
+{
+	const struct config *config = runner->options.config;
+	const uint64_t now_ns = clock_realtime_ns();
+	double s = json_number_value(json_object_get(request, "duration"));
+	uint64_t from_ns, to_ns, ns = config->general.defaulttimeout_ns;
+
+	if (s <= 0)
+		s = json_number_value(json_object_get(request, "timeout"));
+	if (s > 0)
+		ns = s < (double)(config->general.maxduration_ns / NS_PER_S) ? (uint64_t)(s * (double)NS_PER_S)
+									     : config->general.maxduration_ns;
+	if (alert_value_time(json_object_get(request, "to"), &to_ns) == 0)
+		ns = to_ns > now_ns ? to_ns - now_ns : 0;
+	else if (alert_value_time(json_object_get(request, "from"), &from_ns) == 0 && from_ns > now_ns)
+		ns += from_ns - now_ns;
+	return ns + config->limits.retry_ns;
+}
+
+/* False: the rule's limits do not allow it, or it could not be published. */
+static bool start(struct alert_runner *runner, const struct alert_rule *rule, struct rule_state *state, json_t *request,
 		  struct alert_outcome *outcome)
 {
 	const uint64_t now_ns = clock_boottime_ns();
-	const char *dedupe = json_string_value(json_object_get(request, "dedupe"));
-	cleanup(cleanup_free) char *key = cooldown_key(rule, dedupe);
-	const char *limit = key ? find_limit(runner, rule, state, dedupe, key, now_ns) : "out of memory";
+	cleanup(cleanup_free) char *key = cooldown_key(rule, request);
+	const char *limit = key ? find_limit(runner, rule, state, request, key, now_ns) : "out of memory";
 
 	if (limit) {
 		state->suppressed++;
 		outcome->suppressed++;
 		log_debug(job, "alert-suppressed", log_str("rule", rule->name), log_str("reason", limit));
-		return;
+		return false;
 	}
 	begin_cooldown(runner, rule, key, now_ns);
 	state->in_hour++;
 	if (is_for_others(runner, rule, request)) {
-		publish(runner, rule, state, request, outcome);
-		return;
+		if (!publish(runner, rule, state, request, outcome))
+			return false;
+		if (!alert_runs_publish(runner->runs, rule->name, request, lasts_ns(runner, request)))
+			log_failure(runner, rule, "out of memory");
+		return true;
 	}
 	state->started++;
 	outcome->started++;
-	if (!submit(runner, rule, request, dedupe))
-		log_failure(runner, rule, "out of memory");
+	if (submit(runner, rule, request))
+		return true;
+	log_failure(runner, rule, "out of memory");
+	return false;
 }
 
 static void stop(struct alert_runner *runner, const struct alert_rule *rule, struct rule_state *state, json_t *request,
 		 struct alert_outcome *outcome)
 {
-	const struct run *run = find_run(runner, rule->name, json_string_value(json_object_get(request, "dedupe")));
+	const char *id = alert_runs_find_id(runner->runs, rule->name, request);
 
 	if (is_for_others(runner, rule, request))
-		publish(runner, rule, state, request, outcome);
-	else if (run && *run->id && jobs_stop(runner->options.jobs, run->id) > 0)
+		(void)publish(runner, rule, state, request, outcome);
+	else if (id && jobs_stop(runner->options.jobs, id) > 0)
 		outcome->stopped++;
 }
 
@@ -325,30 +307,36 @@ static void run_dry(const struct alert_rule *rule, const json_t *request, struct
 }
 
 /* The first rule that matches is the last one that is asked. */
-static void take_alert(struct alert_runner *runner, const struct alert_context *context, const json_t *alert,
-		       struct alert_outcome *outcome)
+static void ask_rules(struct alert_runner *runner, const struct alert_context *context, const json_t *alert,
+		      struct alert_outcome *outcome)
 {
+	const uint64_t now_ns = clock_boottime_ns();
+
 	for (size_t i = 0; i < runner->rules.count; i++) {
 		const struct alert_rule *rule = runner->rules.items[i];
 		struct rule_state *state = &runner->states[i];
 		json_t *request = NULL;
-		struct error why;
-		const enum alert_verdict verdict = alert_rule_apply(rule, alert, context, &request, &why);
+		const enum alert_verdict verdict = alert_rule_apply(rule, alert, context, &request, NULL);
 
 		if (verdict == ALERT_NO_MATCH)
 			continue;
+		cleanup(cleanup_free) char *key = alert_repeats_key(rule->name, alert, context->format);
 		outcome->matched++;
 		state->matches++;
 		state->last_match_ns = context->arrived_ns;
+		minute_rate_count(&state->rate, now_ns);
 		if (verdict == ALERT_FAILED) {
 			state->failed++;
-			log_failure(runner, rule, why.text);
+			log_failure(runner, rule, "out of memory, or the request is too long");
 		} else if (rule->dry_run) {
 			run_dry(rule, request, outcome);
 		} else if (verdict == ALERT_STOP) {
 			stop(runner, rule, state, request, outcome);
-		} else {
-			start(runner, rule, state, request, outcome);
+		} else if (alert_repeats_has(runner->repeats, key, now_ns)) {
+			state->repeated++;
+			outcome->repeated++;
+		} else if (start(runner, rule, state, request, outcome)) {
+			alert_repeats_add(runner->repeats, key, now_ns);
 		}
 		json_decref(request);
 		return;
@@ -363,6 +351,8 @@ static void add_counts(struct alert_counts *counts, const struct alert_outcome *
 	counts->published += outcome->published;
 	counts->stopped += outcome->stopped;
 	counts->suppressed += outcome->suppressed;
+	counts->repeated += outcome->repeated;
+	counts->dropped += outcome->dropped;
 }
 
 /* "HOST=NODE" of the configuration. Host names have no case. */
@@ -385,39 +375,87 @@ static bool has_interface(void *ctx, const char *name)
 	return runner->options.has_interface(runner->options.ctx, name);
 }
 
-int alert_runner_take(struct alert_runner *runner, const char *input, enum alert_format format, const char *bytes,
-		      size_t size, struct alert_outcome *outcome, struct error *err)
+static void take_alerts(struct alert_runner *runner, struct alert_account *account, const struct alert_context *context,
+			const json_t *alerts, struct alert_outcome *outcome)
+{
+	const char *tag = runner->options.config->syslog.tag;
+	size_t i;
+	json_t *alert;
+
+	json_array_foreach(alerts, i, alert)
+	{
+		if (i > 0 && !alert_account_take(account, clock_boottime_ns())) {
+			outcome->dropped++;
+			continue;
+		}
+		outcome->alerts++;
+		if (alert_is_own(alert, tag)) {
+			alert_account_own(account);
+			runner->counts.own++;
+		} else {
+			ask_rules(runner, context, alert, outcome);
+		}
+	}
+}
+
+int alert_runner_take(struct alert_runner *runner, const struct config_input *input, enum alert_format format,
+		      const char *bytes, size_t size, struct alert_outcome *outcome, struct error *err)
 {
 	const struct alert_context context = {
 		.node = runner->options.config->general.node,
 		.find_node = find_node,
 		.has_interface = has_interface,
 		.ctx = runner,
-		.input = input,
+		.input = input ? input->name : NULL,
 		.format = alert_format_name(format),
 		.arrived_ns = clock_realtime_ns(),
 	};
-	json_t *alerts, *alert;
-	uint64_t suppressed;
-	size_t i;
-	const int r = alert_format_read(format, bytes, size, err, &alerts);
+	struct alert_account *account = alert_accounts_find(runner->accounts, input, format);
+	json_t *alerts;
 
 	*outcome = (struct alert_outcome){0};
+	if (!account)
+		return error_set(err, -ENOMEM, "out of memory");
+	if (!alert_account_take(account, clock_boottime_ns())) {
+		runner->counts.dropped++;
+		return error_set(err, -EDQUOT, "too many alerts (limits.alerts_per_second)");
+	}
+	const int r = alert_format_read(format, bytes, size, err, &alerts);
 	if (r < 0) {
 		runner->counts.unreadable++;
-		if (log_rate_allow(&runner->unreadable_rate, &suppressed))
-			log_warning("alert-unreadable", log_str("input", input), log_str("format", context.format),
-				    log_str("error", err->text), log_uint("suppressed", suppressed));
+		alert_account_unreadable(account, err->text);
 		return r;
 	}
-	json_array_foreach(alerts, i, alert)
-	{
-		outcome->alerts++;
-		take_alert(runner, &context, alert, outcome);
-	}
+	take_alerts(runner, account, &context, alerts, outcome);
 	json_decref(alerts);
 	add_counts(&runner->counts, outcome);
 	return 0;
+}
+
+void alert_runner_refuse(struct alert_runner *runner, const struct config_input *input, enum alert_format format,
+			 const char *why)
+{
+	struct alert_account *account = alert_accounts_find(runner->accounts, input, format);
+
+	if (!account || !alert_account_take(account, clock_boottime_ns()))
+		return;
+	runner->counts.unreadable++;
+	alert_account_unreadable(account, why);
+}
+
+/* --- other nodes --- */
+
+bool alert_runner_publishes(const struct alert_runner *runner)
+{
+	for (size_t i = 0; i < runner->rules.count; i++)
+		if (runner->rules.items[i]->publish)
+			return true;
+	return false;
+}
+
+void alert_runner_take_event(struct alert_runner *runner, const char *json, size_t size)
+{
+	alert_runs_take_event(runner->runs, json, size);
 }
 
 /* --- the files --- */
@@ -428,6 +466,28 @@ static void log_faults(const char *faults)
 		cleanup(cleanup_free) char *line = strndup(at, strcspn(at, "\n"));
 
 		log_error("rules-faulty", log_str("fault", line), log_str("effect", "the rules from before stay"));
+	}
+}
+
+static bool is_input(const struct alert_runner *runner, const char *name)
+{
+	const struct config *config = runner->options.config;
+
+	for (size_t i = 0; i < config->input_count; i++)
+		if (strcmp(config->inputs[i].name, name) == 0)
+			return true;
+	return alert_format_find(name) < ALERT_FORMATS;
+}
+
+/* They would wait for alerts for ever. */
+static void warn_of_unknown_inputs(const struct alert_runner *runner)
+{
+	for (size_t i = 0; i < runner->rules.count; i++) {
+		const struct alert_rule *rule = runner->rules.items[i];
+
+		if (rule->input && !is_input(runner, rule->input))
+			log_warning("rule-input-unknown", log_str("rule", rule->name), log_str("input", rule->input),
+				    log_str("hint", "it is neither a format nor the name of an [[input]]"));
 	}
 }
 
@@ -447,6 +507,7 @@ static int use_rules(struct alert_runner *runner, struct alert_rules *rules)
 	runner->rules = *rules;
 	runner->states = states;
 	*rules = (struct alert_rules){0};
+	warn_of_unknown_inputs(runner);
 	return 0;
 }
 
@@ -475,11 +536,13 @@ static void on_files_read(struct offload_task *task)
 		log_faults(buffer_text(&reload->faults));
 	if (reload->result == 0)
 		reload->result = use_rules(runner, &reload->rules);
-	if (reload->result == 0)
+	if (reload->result == 0) {
 		log_notice("rules-loaded", log_str("files", runner->options.config->rules.files),
 			   log_uint("rules", runner->rules.count));
-	else if (reload->result != -EINVAL)
+		runner->options.rules_changed(runner->options.ctx);
+	} else if (reload->result != -EINVAL) {
 		log_error("rules-failed", log_str("error", strerror(-reload->result)));
+	}
 	alert_rules_clear(&reload->rules);
 	buffer_clear(&reload->faults);
 }
@@ -490,6 +553,7 @@ static void look_at_files(evutil_socket_t fd, short what, void *ctx)
 
 	(void)fd;
 	(void)what;
+	alert_runs_expire(runner->runs, clock_boottime_ns());
 	if (!runner->reloading && offload_submit(runner->files, &runner->reload.task) == 0)
 		runner->reloading = true;
 }
@@ -519,7 +583,10 @@ static int start_looking(struct alert_runner *runner, struct error *err)
 	runner->files = offload_new(runner->options.loop, "rules", 1, 1);
 	runner->timer = event_new(runner->options.loop, -1, EV_PERSIST, look_at_files, runner);
 	runner->cooldowns = lru_table_new(ALERT_COOLDOWNS_MAX, sizeof(struct cooldown));
-	if (!runner->files || !runner->timer || !runner->cooldowns || event_add(runner->timer, &interval) < 0)
+	runner->repeats = alert_repeats_new();
+	runner->accounts = alert_accounts_new(runner->options.loop, runner->options.bus, runner->options.config);
+	if (!runner->runs || !runner->files || !runner->timer || !runner->cooldowns || !runner->repeats || !runner->accounts ||
+	    event_add(runner->timer, &interval) < 0)
 		return error_set(err, -ENOMEM, "out of memory");
 	return 0;
 }
@@ -533,8 +600,9 @@ struct alert_runner *alert_runner_new(const struct alert_runner_options *options
 		return NULL;
 	}
 	runner->options = *options;
-	runner->unreadable_rate.burst = runner->failed_rate.burst = 1;
-	LIST_INIT(&runner->runs);
+	runner->runs = alert_runs_new(
+		&(struct alert_runs_observer){.admitted = count_captures, .refused = count_refusal, .ctx = runner});
+	runner->failed_rate.burst = 1;
 	runner->reload = (struct reload){
 		.task = {.run = read_files, .done = on_files_read},
 		.runner = runner,
@@ -550,22 +618,19 @@ struct alert_runner *alert_runner_new(const struct alert_runner_options *options
 
 void alert_runner_free(struct alert_runner *runner)
 {
-	struct run *run;
-
 	if (!runner)
 		return;
 	offload_free(runner->files);
 	if (runner->timer)
 		event_free(runner->timer);
-	while ((run = LIST_FIRST(&runner->runs))) {
-		job_watch_cancel(run->watch);
-		free_run(run);
-	}
+	alert_runs_free(runner->runs);
 	alert_rules_clear(&runner->reload.rules);
 	buffer_deinit(&runner->reload.faults);
 	alert_rules_clear(&runner->rules);
 	free(runner->states);
 	lru_table_free(runner->cooldowns);
+	alert_repeats_free(runner->repeats);
+	alert_accounts_free(runner->accounts);
 	free(runner);
 }
 
@@ -573,6 +638,8 @@ void alert_runner_free(struct alert_runner *runner)
 
 void alert_runner_visit(const struct alert_runner *runner, alert_rule_visitor visit, void *ctx)
 {
+	const uint64_t now_ns = clock_boottime_ns();
+
 	for (size_t i = 0; i < runner->rules.count; i++) {
 		const struct alert_rule *rule = runner->rules.items[i];
 		const struct rule_state *state = &runner->states[i];
@@ -583,14 +650,23 @@ void alert_runner_visit(const struct alert_runner *runner, alert_rule_visitor vi
 			.started = state->started,
 			.published = state->published,
 			.suppressed = state->suppressed,
+			.repeated = state->repeated,
 			.failed = state->failed,
+			.captures = state->captures,
+			.refused = state->refused,
+			.rate = minute_rate_per_second(&state->rate, now_ns),
 			.last_match_ns = state->last_match_ns,
-			.running = count_runs(runner, rule->name),
+			.running = alert_runs_count(runner->runs, rule->name),
 			.dry_run = rule->dry_run,
 		};
 
 		visit(ctx, &status);
 	}
+}
+
+struct alert_accounts *alert_runner_accounts(const struct alert_runner *runner)
+{
+	return runner->accounts;
 }
 
 struct alert_counts alert_runner_counts(const struct alert_runner *runner)

@@ -19,6 +19,7 @@
 #include "event/event_bus.h"
 #include "job/capture_internal.h"
 #include "job/capture_live.h"
+#include "job/capture_stream.h"
 #include "output/live_output.h"
 
 #define LEFT_OUT_LOGGED 10 /* a second */
@@ -44,6 +45,8 @@ void capture_set_owner(struct capture *capture, void *owner)
 	capture->owner = owner;
 }
 
+static void describe(struct capture *capture);
+
 static void free_part(struct capture_part *part)
 {
 	consumer_free(part->consumer);
@@ -52,10 +55,13 @@ static void free_part(struct capture_part *part)
 
 static void free_capture(struct capture *capture)
 {
+	if (capture->next_file)
+		free_capture(capture->next_file);
 	output_file_deinit(&capture->output_file);
 	for (size_t i = 0; i < capture->part_count; i++)
 		free_part(capture->parts[i]);
 	free(capture->parts);
+	capture_stream_free(capture->stream);
 	live_output_detach(capture->live); /* the parts' packets were charged to it */
 	filter_cache_free(capture->filters);
 	skipped_deinit(&capture->skipped);
@@ -101,17 +107,22 @@ static void stop_parts(struct capture *capture, enum end_reason reason)
 
 /* --- capturing --- */
 
+static struct capture *begin_next_file(struct capture *capture);
+
 /* A refused or abandoned capture has had its final event already. */
 static void check_ended(struct capture *capture)
 {
-	if (!all_arming_done(capture) || !all_ended(capture))
-		return;
-	if (!capture->final_published) {
-		capture_finish(capture);
-		return;
+	while (capture && !capture->pending && all_arming_done(capture) && all_ended(capture)) {
+		struct capture *next = begin_next_file(capture);
+
+		if (!capture->final_published) {
+			capture_finish(capture);
+		} else {
+			capture->deps->capturing_ended(capture->deps->ctx, capture);
+			capture_end(capture);
+		}
+		capture = next; /* which may have ended meanwhile */
 	}
-	capture->deps->capturing_ended(capture->deps->ctx, capture);
-	capture_end(capture);
 }
 
 /* Without memory for one part's packets the whole capture ends: then its file covers one window, and its losses are
@@ -182,8 +193,6 @@ static const struct capture_part *name_refusal(struct capture *capture)
 	return first;
 }
 
-static void describe(struct capture *capture);
-
 /* The events have them all. */
 static void log_left_out(const struct capture_part *part)
 {
@@ -230,6 +239,8 @@ static bool extend_parts(const struct capture *capture, uint64_t *until_ns)
 		if (!part->arming_done)
 			continue; /* it is extended once it has joined */
 		all = !part->ended && consumer_extend(part->consumer, *until_ns);
+		if (!all && capture->next_file) /* which may have begun */
+			all = consumer_extend(capture->next_file->parts[i]->consumer, *until_ns);
 		if (all && consumer_ends_ns(part->consumer) > *until_ns)
 			*until_ns = consumer_ends_ns(part->consumer);
 	}
@@ -244,6 +255,98 @@ static enum end_reason stop_reason(const struct capture *capture)
 	       : capture->memory_spent			? END_MEMORY
 	       : atomic_load(&capture->quota.announced) ? END_PACKETS
 							: END_NONE;
+}
+
+/* --- a series of files --- */
+
+static struct capture_part *add_next_part(struct capture *capture, const struct capture_part *before);
+
+/* The capture that goes on where `before` ends. NULL: out of memory. */
+static struct capture *new_next_file(const struct capture *before)
+{
+	const struct request *request = before->request;
+	struct capture *capture = calloc(1, sizeof(*capture));
+	struct consumer_spec spec = {0};
+
+	if (!capture)
+		return NULL;
+	capture->deps = before->deps;
+	capture->request = request_ref(before->request);
+	capture->started_ns = before->started_ns;
+	capture->file_number = before->file_number + 1;
+	capture->pending = true;
+	skipped_add_all(&capture->skipped, &before->skipped);
+	struct capture_part *part = add_next_part(capture, before->parts[0]);
+	bool ok = part && (!request->stream || capture_stream_attach(capture, 1));
+	if (ok && capture->live)
+		capture_live_fill_spec(part, &spec);
+	capture->tag_interface =
+		(struct request_interface){.name = capture->name, .alias = before->tag_interface.alias};
+	if (ok)
+		describe(capture);
+	ok = ok && capture->tags;
+	if (ok)
+		part->consumer = consumer_continue(before->parts[0]->consumer, capture->file_number == request->files,
+						   spec.feed, on_consumer_done, part);
+	if (ok && part->consumer)
+		return capture;
+	free_capture(capture);
+	return NULL;
+}
+
+/* Without memory for it the series ends with this file. */
+static void prepare_next_file(struct capture *capture)
+{
+	if (capture->file_number >= capture->request->files)
+		return;
+	capture->next_file = new_next_file(capture);
+	if (!capture->next_file)
+		log_error("series-cut", log_str("request", capture->request->id), log_str("capture", capture->id),
+			  log_str("error", "out of memory"));
+}
+
+static enum end_reason stop_reason(const struct capture *capture);
+
+/* The capture has ended. If its series goes on, the next file has begun, and is returned; else that one is dropped. */
+static struct capture *begin_next_file(struct capture *capture)
+{
+	struct capture *next = take(capture->next_file);
+	struct consumer_report report;
+
+	if (!next)
+		return NULL;
+	consumer_report(capture->parts[0]->consumer, &report);
+	if (!report.rotated) {
+		free_capture(next);
+		return NULL;
+	}
+	capture->continued = true;
+	next->pending = false;
+	next->accepted = true;
+	next->shut_down = capture->shut_down;
+	next->abandoned = capture->abandoned;
+	next->stop_requested = capture->stop_requested;
+	next->deps->continued(next->deps->ctx, capture, next);
+	const struct event event = capture_event(next, EVENT_ACCEPTED);
+	event_bus_publish(next->deps->bus, &event);
+	if (next->live)
+		capture_live_begin(next);
+	prepare_next_file(next);
+	if (stop_reason(next) != END_NONE)
+		stop_parts(next, stop_reason(next));
+	return next;
+}
+
+void capture_set_number(struct capture *capture, unsigned number)
+{
+	snprintf(capture->id, sizeof(capture->id), "%s.%u", capture->request->id, number);
+}
+
+uint64_t capture_files_left(const struct capture *capture)
+{
+	const uint64_t files = capture->request->files;
+
+	return files && !capture->continued ? files - capture->file_number : 0;
 }
 
 /* A part of a running capture is armed, or could not be. The capture may have been extended or stopped meanwhile. */
@@ -296,6 +399,7 @@ static void on_arming_done(struct offload_task *task)
 		capture->accepted = true;
 		if (capture->live)
 			capture_live_begin(capture);
+		prepare_next_file(capture);
 		if (capture->extend_ns)
 			extend_parts(capture, &capture->extend_ns);
 		if (stop_reason(capture) != END_NONE) /* such as a quota spent before the last part was armed */
@@ -376,6 +480,8 @@ static void fill_consumer_spec(struct capture_part *part, const struct engine_ta
 		.idle_ns = request->idle_ns,
 		.ring_bytes = capture->ring_bytes,
 		.filters = capture->filters,
+		.part_ns = request->every_ns,
+		.continued = request->files > 1,
 	};
 	if (request->merge)
 		part->consumer_spec.quota = &capture->quota;
@@ -447,6 +553,20 @@ static struct capture_part *add_part(struct capture *capture, const struct captu
 	return part;
 }
 
+/* The same interface in the next file of a series: nothing is armed. */
+static struct capture_part *add_next_part(struct capture *capture, const struct capture_part *before)
+{
+	struct capture_part *part = make_room(capture) ? calloc(1, sizeof(*part)) : NULL;
+
+	if (!part)
+		return NULL;
+	part->capture = capture;
+	part->arming_done = true;
+	memcpy(part->interface, before->interface, sizeof(part->interface));
+	capture->parts[capture->part_count++] = part;
+	return part;
+}
+
 static struct capture *new_capture(const struct capture_deps *deps, struct request *request,
 				   const struct capture_interfaces *interfaces, unsigned index)
 {
@@ -457,6 +577,7 @@ static struct capture *new_capture(const struct capture_deps *deps, struct reque
 	capture->deps = deps;
 	capture->request = request_ref(request);
 	capture->started_ns = clock_boottime_ns();
+	capture->file_number = 1;
 	capture->quota.max_packets = request->packets;
 	capture->quota.max_bytes = request->bytes;
 	capture->quota.on_spent = on_quota_spent;
@@ -467,7 +588,9 @@ static struct capture *new_capture(const struct capture_deps *deps, struct reque
 	capture->filters = filter_cache_new();
 	bool ok = capture->filters;
 	if (ok && interfaces->live)
-		ok = capture_live_attach(capture, interfaces->live, interfaces->count);
+		ok = capture_live_attach(capture, interfaces->live, LIVE_OUTPUT_BYTES, interfaces->count);
+	if (ok && request->stream)
+		ok = capture_stream_attach(capture, interfaces->count);
 	for (size_t i = 0; ok && i < interfaces->count; i++)
 		ok = add_part(capture, &interfaces->targets[i], interfaces->until_ns);
 	capture->tag_interface =
@@ -634,6 +757,8 @@ void capture_get_status(const struct capture *capture, struct capture_status *vi
 		.id = capture->id,
 		.interface = capture->name,
 		.tags = capture->tags,
+		.streamed = capture->stream,
+		.delivered = capture->stream ? capture_stream_delivered(capture->stream) : 0,
 	};
 	if (view->state == CAPTURE_DELIVERING) {
 		view->packets = capture->report.packets;

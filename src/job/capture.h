@@ -42,6 +42,8 @@ struct capture_deps {
 	 * because its job is put off.
 	 */
 	bool (*withdrawn)(void *ctx, struct capture *capture, int code, const char *reason);
+	/* The next file of a series begins, as a capture of its own; give it its owner and its number. */
+	void (*continued)(void *ctx, struct capture *capture, struct capture *next);
 	/* The capture no longer runs nor counts as running. */
 	void (*capturing_ended)(void *ctx, struct capture *capture);
 	/* The final event is published; the capture is freed after this call. */
@@ -105,8 +107,16 @@ struct capture_status {
 	const char *id, *interface, *tags; /* owned by the capture */
 	uint64_t packets, bytes;
 	uint64_t ends_ns; /* real time: the latest end; 0: unknown */
+	bool streamed;
+	uint64_t delivered; /* of a streamed one: bytes of its file that every destination has taken */
 };
 void capture_get_status(const struct capture *capture, struct capture_status *view);
+
+/* The number of a capture that continues a series. */
+void capture_set_number(struct capture *capture, unsigned number);
+
+/* Of a series that ends with this capture: how many files it might have had besides. */
+uint64_t capture_files_left(const struct capture *capture);
 
 /* For the owner: a pointer of its own, and its list. */
 void *capture_owner(const struct capture *capture);

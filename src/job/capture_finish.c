@@ -16,6 +16,8 @@
 #include "job/capture_live.h"
 #include "output/live_output.h"
 
+#define ROTATED "rotated" /* the reason of a file after which its series goes on */
+
 /* --- events --- */
 
 struct event capture_event(const struct capture *capture, enum event_kind kind)
@@ -56,6 +58,8 @@ static void add_limit(const struct capture *capture, struct event *event)
 	const struct config *config = capture->deps->config;
 	const enum end_reason reason = capture->report.reason;
 
+	if (capture->continued)
+		return;
 	if (reason == END_MEMORY) {
 		event->limit_key = "limits.memory";
 		event->limit = config->limits.memory_bytes;
@@ -74,8 +78,9 @@ static void add_counters(const struct capture *capture, struct event *event)
 	const bool empty = is_empty(capture);
 
 	event->counted = true;
-	event->reason = empty ? "empty" : end_reason_name(report->reason);
-	event->ended_by = empty ? end_reason_name(report->reason) : NULL;
+	const char *ended_by = capture->continued ? ROTATED : end_reason_name(report->reason);
+	event->reason = empty ? "empty" : ended_by;
+	event->ended_by = empty ? ended_by : NULL;
 	event->interface_state = empty ? interface_state_name(report->interface_state) : NULL;
 	event->hint = empty ? capture->hint : NULL;
 	event->seen = report->seen;
@@ -99,7 +104,7 @@ static void add_counters(const struct capture *capture, struct event *event)
 	event->nic.queue_drops = report->nic.queue_drops;
 	event->truncated = report->truncated;
 	event->duplicates = duplicates_count(capture->duplicates);
-	event->file = *capture->output_file.name ? capture->output_file.name : NULL;
+	event->file = *capture->output_file.name && !(empty && capture->stream) ? capture->output_file.name : NULL;
 }
 
 static void publish_final(struct capture *capture, const struct delivery_result *results, size_t result_count)
@@ -119,6 +124,8 @@ static void publish_final(struct capture *capture, const struct delivery_result 
 			.warning = results[i].warning,
 			.attempts = results[i].attempts,
 			.superseded = results[i].superseded,
+			.streamed = results[i].streamed,
+			.delivered = results[i].delivered,
 		};
 	}
 	struct event event = capture_event(capture, ok ? EVENT_DONE : EVENT_FAILED);
@@ -219,6 +226,7 @@ static bool build_output_file(struct capture *capture)
 		.capture = capture->id,
 		.node = capture->deps->config->general.node,
 		.interface = capture->name,
+		.file_id = capture->request->files ? capture->id : NULL,
 		.tags = capture->tags,
 		.report = &capture->report,
 		.skipped = skipped,
@@ -385,16 +393,34 @@ void capture_finish_live(struct capture *capture, const char *error)
 	on_delivery_done(capture, &result, 1);
 }
 
+void capture_finish_streamed(struct capture *capture, const struct delivery_result *results, size_t result_count)
+{
+	capture->report.packets = live_output_packets(capture->live);
+	capture->report.bytes = live_output_bytes(capture->live);
+	capture->packets_logged = true;
+	on_delivery_done(capture, results, result_count);
+}
+
 static void finish_combined(struct capture *capture)
 {
 	if (capture->part_count > 1 && !capture->live)
 		recount_merged(capture, &capture->report);
+	if (capture->live) {
+		capture->report.lost_memory += live_output_lost(capture->live);
+		capture->report.complete &= !live_output_lost(capture->live);
+	}
 	if (capture->report.unsorted)
 		log_error("packets-not-sorted", log_str("request", capture->request->id),
 			  log_str("capture", capture->id), log_str("error", "out of memory"));
 	if (is_empty(capture))
 		explain_emptiness(capture);
 	capture->deps->capturing_ended(capture->deps->ctx, capture);
+	if (capture->stream && !is_empty(capture)) {
+		struct event event = capture_event(capture, EVENT_CAPTURED);
+
+		add_counters(capture, &event);
+		event_bus_publish(capture->deps->bus, &event);
+	}
 	if (capture->live) {
 		capture_live_end(capture);
 		return;

@@ -21,6 +21,7 @@
 #define CAPTURE_NAME_SIZE 256 /* interfaces joined by "+" */
 #define DAEMON_STOPPED_TEXT "the daemon was stopped"
 
+struct capture_stream;
 struct live_output;
 
 /* One interface's share. */
@@ -66,8 +67,14 @@ struct capture {
 	struct duplicates *duplicates; /* to leave out; NULL: none */
 	struct output_file output_file;
 	struct delivery *delivery;
-	struct live_output *live; /* referenced; NULL: it has destinations */
-	bool live_ended;	  /* it only waits for the client to read the end */
+	struct live_output *live;      /* referenced; NULL: it has destinations */
+	bool live_ended;	       /* it only waits for the client to read the end */
+	struct capture_stream *stream; /* that client, of a streamed capture; NULL: it is none */
+	/* A series of files, each a capture. The next one is prepared while this one runs; NULL: there is none. */
+	struct capture *next_file;
+	uint64_t file_number; /* from 1 */
+	bool pending;	      /* it is such a next one: it has not begun, as far as the loop knows */
+	bool continued;	      /* another one goes on where it has ended */
 	struct capture_part **parts;
 	size_t part_count, part_room;
 	struct skipped skipped; /* interfaces of the request that are no part of it */
@@ -84,6 +91,9 @@ void capture_finish(struct capture *capture);
 
 /* A live capture's client has read all, or an error tells why it has not: publishes the final event and frees it. */
 void capture_finish_live(struct capture *capture, const char *error);
+
+/* The same for a streamed capture, with what became of its destinations. */
+void capture_finish_streamed(struct capture *capture, const struct delivery_result *results, size_t result_count);
 
 /* The capture is finished: notifies the owner and frees it. */
 void capture_end(struct capture *capture);

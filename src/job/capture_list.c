@@ -53,6 +53,8 @@ static void add_live_state(struct capture_view *view, const struct capture *capt
 	view->packets = status.packets;
 	view->bytes = status.bytes;
 	view->ends_ns = status.ends_ns;
+	view->streamed = status.streamed;
+	view->delivered = status.delivered;
 }
 
 static const char *state_of_event(const struct event *event)

@@ -19,6 +19,8 @@ struct capture_view {
 	const struct event *event; /* the latest; NULL: none so far */
 	uint64_t packets, bytes;   /* so far */
 	uint64_t ends_ns;	   /* real time: the latest end; 0: ended, or unknown */
+	bool streamed;		   /* sent while it runs */
+	uint64_t delivered;	   /* of such a file: bytes that every destination has taken */
 };
 
 /* The view is valid during the call. */

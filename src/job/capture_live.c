@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "config/config.h"
+#include "job/capture_stream.h"
 #include "output/live_output.h"
 
 #define CLIENT_LEFT_TEXT "the client left before the end"
@@ -32,11 +33,11 @@ static void on_closed(void *ctx, bool whole)
 		(void)capture_stop(capture);
 }
 
-bool capture_live_attach(struct capture *capture, struct live_output *output, size_t parts)
+bool capture_live_attach(struct capture *capture, struct live_output *output, size_t budget_bytes, size_t parts)
 {
-	const struct live_output_owner owner = {.closed = on_closed, .ctx = capture};
+	const struct live_output_owner owner = {.closed = capture->stream ? NULL : on_closed, .ctx = capture};
 
-	if (!live_output_attach(output, capture->deps->engine, parts, capture->request, owner))
+	if (!live_output_attach(output, capture->deps->engine, budget_bytes, parts, capture->request, owner))
 		return false;
 	capture->live = output;
 	return true;
@@ -79,6 +80,7 @@ static int begin(struct capture *capture, const char *skipped)
 		.request = capture->request,
 		.node = capture->deps->config->general.node,
 		.interface = capture->name,
+		.file_id = capture->request->files ? capture->id : NULL,
 		.tags = capture->tags,
 		.skipped = skipped,
 		.parts = parts,
@@ -91,7 +93,7 @@ void capture_live_begin(struct capture *capture)
 {
 	cleanup(cleanup_free) char *skipped = skipped_text(&capture->skipped);
 
-	if (begin(capture, skipped) < 0) {
+	if (begin(capture, skipped) < 0 || (capture->stream && !capture_stream_begin(capture))) {
 		log_error("live-not-begun", log_str("request", capture->request->id),
 			  log_str("error", "out of memory"));
 		(void)capture_stop(capture);
@@ -104,10 +106,13 @@ void capture_live_end(struct capture *capture)
 	cleanup(cleanup_free) struct consumer_report *reports = calloc(capture->part_count, sizeof(*reports));
 
 	capture->live_ended = true;
-	capture->report.lost_memory += live_output_lost(capture->live);
 	for (size_t i = 0; reports && i < capture->part_count; i++)
 		consumer_report(capture->parts[i]->consumer, &reports[i]);
-	if (live_output_is_closed(capture->live))
+	if (reports && capture->stream)
+		live_output_end(capture->live, reports);
+	if (capture->stream)
+		capture_stream_end(capture);
+	else if (live_output_is_closed(capture->live))
 		capture_finish_live(capture, CLIENT_LEFT_TEXT);
 	else if (capture->abandoned || !reports)
 		capture_finish_live(capture, capture->abandoned ? CLIENT_SLOW_TEXT : "out of memory");
@@ -117,6 +122,8 @@ void capture_live_end(struct capture *capture)
 
 void capture_live_abandon(struct capture *capture)
 {
-	if (capture->live_ended)
+	if (capture->live_ended && capture->stream)
+		capture_stream_abandon(capture);
+	else if (capture->live_ended)
 		capture_finish_live(capture, CLIENT_SLOW_TEXT);
 }

@@ -51,10 +51,11 @@ static int append_wanted(struct buffer *key, const struct request *request)
 {
 	int r = buffer_printf(key,
 			      "\n%" PRIu32 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64
-			      " %d %d %d %d\n%s",
+			      " %d %d %d %d %" PRIu64 " %" PRIu64 " %" PRIu64 "\n%s",
 			      request->snap, request->packets, request->bytes, request->before_ns, request->from_ns,
 			      request->to_ns, request->format, request->merge, request->drop_duplicates,
-			      request->follow, request->bpf ? request->bpf : "");
+			      request->follow, request->files, request->every_ns, request->every_bytes,
+			      request->bpf ? request->bpf : "");
 
 	if (r == 0 && request->inner)
 		r = buffer_printf(key, "\ninner %zu %s", strlen(request->inner), request->inner);

@@ -24,7 +24,7 @@ enum job_outcome {
 	JOB_PUT_OFF,   /* durable observers only: a limit that passes was met, no event. Submit it again later */
 };
 
-/* The callbacks of a request's submitter; each may be NULL. Called on the loop's thread, also within jobs_request. */
+/* The callbacks of a request's submitter; each may be NULL. Called on the loop's thread, also within jobs_submit. */
 struct job_observer {
 	/* The request is for this node and starts this number of captures. Precedes their first event. */
 	void (*admitted)(void *ctx, const char *id, size_t captures);

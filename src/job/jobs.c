@@ -109,6 +109,7 @@ static void refuse_invalid(struct jobs *jobs, const struct job_message *message,
 		.broad = !refusal->named,
 		.tags = label.tags,
 		.customer = label.customer,
+		.rule = message->rule ? message->rule : label.rule,
 		.alertid = label.alertid,
 		.alertid_is_integer = label.alertid_is_integer,
 	};
@@ -429,19 +430,6 @@ struct job_watch *jobs_submit(struct jobs *jobs, const struct job_message *messa
 	return job_watch_release(watch);
 }
 
-struct job_watch *jobs_request(struct jobs *jobs, const char *origin, const void *bytes, size_t size,
-			       const struct job_observer *observer)
-{
-	const struct job_message message = {
-		.origin = origin,
-		.bytes = bytes,
-		.size = size,
-		.allowed = &jobs->options.config->api.requests,
-	};
-
-	return jobs_submit(jobs, &message, observer);
-}
-
 struct job_watch *jobs_request_live(struct jobs *jobs, const struct job_message *message,
 				    const struct job_observer *observer)
 {
@@ -465,11 +453,23 @@ static bool on_armed(void *ctx, struct capture *capture, int code, const char *r
 	return true;
 }
 
+static void on_continued(void *ctx, struct capture *capture, struct capture *next)
+{
+	struct jobs *jobs = ctx;
+	struct job *job = capture_owner(capture);
+
+	capture_set_owner(next, job);
+	capture_set_number(next, job_next_number(job));
+	job_add_capture(job, next);
+	jobs->counts.running++;
+	jobs->expected--;
+}
+
 static void on_capturing_ended(void *ctx, struct capture *capture)
 {
 	struct jobs *jobs = ctx;
 
-	(void)capture;
+	jobs->expected -= capture_files_left(capture);
 	jobs->counts.running--;
 	jobs->counts.delivering++;
 }
@@ -699,6 +699,7 @@ struct jobs *jobs_new(const struct jobs_options *options, struct error *err)
 		.deliveries = options->deliveries,
 		.bus = options->bus,
 		.withdrawn = on_armed,
+		.continued = on_continued,
 		.capturing_ended = on_capturing_ended,
 		.finished = on_capture_finished,
 		.ctx = jobs,

@@ -70,13 +70,10 @@ void jobs_free(struct jobs *jobs);
 struct job_watch *jobs_submit(struct jobs *jobs, const struct job_message *message,
 			      const struct job_observer *observer);
 
-/* The same for a request that just came over the control API. */
-struct job_watch *jobs_request(struct jobs *jobs, const char *origin, const void *bytes, size_t size,
-			       const struct job_observer *observer);
-
 #define JOBS_LIVE_MAX 16 /* live captures at once */
 
-/* The same, but its packets go to `message->live` while it runs: see job/capture_live.h. A known id is refused. */
+/* The same for one of the control API whose packets go to `message->live` while it runs: see job/capture_live.h. A
+ * known id is refused. */
 struct job_watch *jobs_request_live(struct jobs *jobs, const struct job_message *message,
 				    const struct job_observer *observer);
 

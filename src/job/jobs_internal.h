@@ -32,6 +32,7 @@ struct jobs {
 	struct job_table *table;
 	struct job_watch *submitter; /* of the request being admitted; NULL: no observer */
 	struct jobs_counts counts;
+	uint64_t expected; /* captures that running series may still begin */
 	unsigned history_stream_count;
 	unsigned saving_count; /* jobs whose answers are being saved in the reply store */
 	LIST_HEAD(, pending_lookup) pending_lookup;

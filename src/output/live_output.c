@@ -114,14 +114,14 @@ void live_output_close(struct live_output *output)
 
 /* --- the owner --- */
 
-bool live_output_attach(struct live_output *output, struct engine *engine, size_t parts, const struct request *request,
-			struct live_output_owner owner)
+bool live_output_attach(struct live_output *output, struct engine *engine, size_t budget_bytes, size_t parts,
+			const struct request *request, struct live_output_owner owner)
 {
 	output->queue = live_queue_new(parts, request->packets, request->bytes);
 	if (!output->queue)
 		return false;
 	output->engine = engine;
-	engine_init_budget(engine, &output->budget, LIVE_OUTPUT_BYTES + parts * LIVE_OUTPUT_PART_BYTES);
+	engine_init_budget(engine, &output->budget, budget_bytes + parts * LIVE_OUTPUT_PART_BYTES);
 	output->owner = owner;
 	output->references++;
 	return true;
@@ -198,9 +198,9 @@ static bool add_comments(struct output_comments *comments, const struct live_out
 	char from[CLOCK_TEXT_SIZE], asked[CLOCK_TEXT_SIZE];
 	bool ok = output_comments_add_request(comments, options->request, options->tags);
 
-	ok = ok &&
-	     output_comments_add(comments, "live: from %s, asked from %s; node %s", clock_format(report->from_ns, from),
-				 clock_format(report->asked_from_ns, asked), options->node);
+	ok = ok && output_comments_add(comments, "%s: from %s, asked from %s; node %s",
+				       options->request->live ? "live" : "stream", clock_format(report->from_ns, from),
+				       clock_format(report->asked_from_ns, asked), options->node);
 	return ok && (!options->skipped || output_comments_add(comments, "skipped: %s", options->skipped));
 }
 
@@ -212,7 +212,7 @@ int live_output_begin(struct live_output *output, const struct live_output_optio
 
 	output->format = request->format == REQUEST_FORMAT_PCAP ? CAPTURE_FILE_PCAP : CAPTURE_FILE_PCAPNG;
 	capture_file_name(output->name, options->node, options->interface, options->parts[0].report->from_ns,
-			  request->id, output->format);
+			  options->file_id ? options->file_id : request->id, output->format);
 	if (output->closed)
 		return 0;
 	if (add_interfaces(output, options) && add_comments(&comments, options)) {
@@ -244,6 +244,16 @@ void live_output_end(struct live_output *output, const struct consumer_report *r
 	}
 	output->all_added = true;
 	note_change(output);
+}
+
+bool live_output_add_statistics(struct live_output *output)
+{
+	if (!output->file || output->state != LIVE_OUTPUT_WAITING ||
+	    capture_pieces_note(output->file, output->interfaces, clock_realtime_ns()) < 0 ||
+	    !capture_pieces_left(output->file))
+		return false;
+	output->state = LIVE_OUTPUT_READY;
+	return true;
 }
 
 uint64_t live_output_packets(const struct live_output *output)

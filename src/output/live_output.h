@@ -57,9 +57,10 @@ struct live_output_owner {
 	void *ctx;
 };
 
-/* Takes a reference. False: out of memory. Of the packets at most `packets` and `bytes` are delivered. */
-warn_unused bool live_output_attach(struct live_output *output, struct engine *engine, size_t parts,
-				    const struct request *request, struct live_output_owner owner);
+/* Takes a reference. `budget_bytes` of packets may wait for the reader. Of the packets at most the request's `packets`
+ * and `bytes` are delivered. False: out of memory. */
+warn_unused bool live_output_attach(struct live_output *output, struct engine *engine, size_t budget_bytes,
+				    size_t parts, const struct request *request, struct live_output_owner owner);
 void live_output_detach(struct live_output *output); /* drops the reference, and all packets */
 bool live_output_is_closed(const struct live_output *output);
 
@@ -78,6 +79,7 @@ struct live_output_part {
 struct live_output_options {
 	const struct request *request;
 	const char *node, *interface, *tags; /* interface: for the file's name */
+	const char *file_id;		     /* in the file's name; NULL: the request's id */
 	const char *skipped;		     /* interfaces left out, and why; NULL: none */
 	const struct live_output_part *parts;
 	size_t part_count;
@@ -88,6 +90,10 @@ warn_unused int live_output_begin(struct live_output *output, const struct live_
 
 /* All packets have been added: the file ends with these reports, in the order of the options' parts. */
 void live_output_end(struct live_output *output, const struct consumer_report *reports);
+
+/* The reader: all that there was is read, and time has passed. A block with the interfaces' counts so far becomes
+ * readable, in pcapng. False: nothing does. */
+bool live_output_add_statistics(struct live_output *output);
 
 /* Packets that the reader got, and packets for which there was no memory here. */
 uint64_t live_output_packets(const struct live_output *output);

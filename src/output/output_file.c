@@ -9,6 +9,8 @@
 #include "output/filter_text.h"
 #include "output/host_info.h"
 
+#define FILTER_SNAP_MIN 64 /* bytes of a packet: two VLAN tags and an IPv6 header */
+
 /* One reader of the output file. */
 struct file_reader {
 	struct store_merge *packets;
@@ -141,18 +143,25 @@ int output_file_init(struct output_file *output, const struct output_file_option
 	output->info.comment_count = output->comments.count;
 	output->info.interfaces = output->interfaces;
 	output->info.interface_count = output->part_count;
-	capture_file_name(output->name, options->node, options->interface, options->report->from_ns, request->id,
-			  output->format);
+	capture_file_name(output->name, options->node, options->interface, options->report->from_ns,
+			  options->file_id ? options->file_id : request->id, output->format);
 	output->file = (struct sink_file){
 		.name = output->name,
 		.tags = options->tags,
 		.comment = request->comment,
+		.customer = request->customer,
+		.filter = request->snap >= FILTER_SNAP_MIN ? request->bpf : NULL,
 		.id = request->id,
 		.capture = options->capture,
 		.node = options->node,
 		.interface = options->interface,
-		.customer = request->customer,
 		.time_ns = options->report->from_ns,
+		.overrides = {.bucket = request->s3.bucket,
+			      .folder = request->s3.folder,
+			      .region = request->s3.region,
+			      .endpoint = request->s3.endpoint,
+			      .acl = request->s3.acl,
+			      .encryption = request->s3.encryption},
 		.ctx = output,
 		.open = open_reader,
 		.close = close_reader,

@@ -38,6 +38,7 @@ struct output_file_options {
 	const struct request *request;
 	const char *capture;		      /* its id */
 	const char *node, *interface, *tags;  /* interface: for the file's name */
+	const char *file_id;		      /* likewise; NULL: the request's id */
 	const struct consumer_report *report; /* of the whole capture */
 	const char *skipped;		      /* interfaces left out, and why; NULL: none */
 	const struct output_part *parts;

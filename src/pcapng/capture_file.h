@@ -20,6 +20,7 @@ struct capture_file_info {
 	size_t comment_count;
 	const struct packet_interface *interfaces;
 	size_t interface_count; /* pcap: exactly one */
+	uint64_t noted_ns;	/* Unix time: of counts in the middle of a file; 0: they end it */
 };
 
 enum capture_file_format { CAPTURE_FILE_PCAPNG, CAPTURE_FILE_PCAP };

@@ -70,19 +70,30 @@ int capture_pieces_add(struct capture_pieces *pieces, struct packet_source packe
 	return 0;
 }
 
-int capture_pieces_end(struct capture_pieces *pieces, const struct packet_interface *interfaces)
+static int add_tail(struct capture_pieces *pieces, const struct capture_file_info *info)
 {
-	const struct capture_file_info info = {.interfaces = interfaces, .interface_count = pieces->interface_count};
-
 	if (pieces->left_bytes > 0)
 		return -EBUSY;
 	buffer_clear(&pieces->text);
 	pieces->text_read = 0;
-	int r = pieces->packets.format->tail(&pieces->text, &info, pieces->delivered);
+	int r = pieces->packets.format->tail(&pieces->text, info, pieces->delivered);
 	if (r < 0)
 		buffer_clear(&pieces->text);
 	pieces->left_bytes = pieces->text.size;
 	return r;
+}
+
+int capture_pieces_note(struct capture_pieces *pieces, const struct packet_interface *interfaces, uint64_t time_ns)
+{
+	return add_tail(pieces, &(struct capture_file_info){.interfaces = interfaces,
+							    .interface_count = pieces->interface_count,
+							    .noted_ns = time_ns});
+}
+
+int capture_pieces_end(struct capture_pieces *pieces, const struct packet_interface *interfaces)
+{
+	return add_tail(pieces, &(struct capture_file_info){.interfaces = interfaces,
+							    .interface_count = pieces->interface_count});
 }
 
 size_t capture_pieces_read(struct capture_pieces *pieces, uint8_t *into, size_t room)

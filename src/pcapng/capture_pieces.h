@@ -24,6 +24,11 @@ void capture_pieces_free(struct capture_pieces *pieces);
  */
 warn_unused int capture_pieces_add(struct capture_pieces *pieces, struct packet_source packets);
 
+/* Adds the interfaces' counts of delivered packets so far, as of this time (Unix): something to send while no packet
+ * comes. pcap has no place for it, so nothing is added. Returns as capture_pieces_end. */
+warn_unused int capture_pieces_note(struct capture_pieces *pieces, const struct packet_interface *interfaces,
+				    uint64_t time_ns);
+
 /* Ends the file with counts and times of the interfaces, the same number as at the start. 0, -ENOMEM, or -EBUSY while
  * anything is unread. */
 warn_unused int capture_pieces_end(struct capture_pieces *pieces, const struct packet_interface *interfaces);

@@ -235,6 +235,20 @@ static int append_interface(struct buffer *buffer, const struct capture_file_inf
 	return block_end(&block);
 }
 
+/* In the middle of the file: only what is known there. */
+static int append_note(struct buffer *buffer, uint32_t index, uint64_t time_ns, uint64_t delivered)
+{
+	const struct statistics_body body = {
+		.interface = index,
+		.time_high = (uint32_t)(time_ns >> 32),
+		.time_low = (uint32_t)time_ns,
+	};
+	struct block block = block_begin(buffer, BLOCK_STATISTICS, &body, sizeof(body));
+
+	option_count(&block, STATISTICS_DELIVERED, delivered);
+	return block_end(&block);
+}
+
 static int append_statistics(struct buffer *buffer, const struct packet_interface *interface, uint32_t index,
 			     uint64_t delivered)
 {
@@ -285,7 +299,9 @@ static int tail(struct buffer *buffer, const struct capture_file_info *info, con
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < info->interface_count; i++)
-		if (is_counted(&info->interfaces[i]))
+		if (info->noted_ns)
+			r = append_note(buffer, (uint32_t)i, info->noted_ns, delivered[i]);
+		else if (is_counted(&info->interfaces[i]))
 			r = append_statistics(buffer, &info->interfaces[i], (uint32_t)i, delivered[i]);
 	return r;
 }

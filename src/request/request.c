@@ -21,6 +21,7 @@
 #include "request/request_field.h"
 #include "request/request_node.h"
 #include "request/request_peek.h"
+#include "request/request_s3.h"
 #include "request/request_text.h"
 #include "request/request_value.h"
 #include "request/signature.h"
@@ -257,6 +258,35 @@ static int check_follow(const struct request *request, struct request_refusal *r
 	return request_refuse(refusal, "follow", "needs the interface \"any\"");
 }
 
+/* A series of files. */
+static int check_series(const struct request *request, struct request_refusal *refusal)
+{
+	const bool given = request->every_ns || request->every_bytes;
+	const char *field = request->live ? "files" : request->merge ? "merge" : request->follow ? "follow" : NULL;
+
+	if (given != (request->files > 0))
+		return request_refuse(refusal, given ? "files" : "every", "is missing: files and every go together");
+	if (given && field)
+		return request_refuse(refusal, field, "is not possible with a series of files");
+	return 0;
+}
+
+/* A series by time lasts as long as its files. */
+static int set_series(struct request *request, const struct config *config, struct request_refusal *refusal)
+{
+	if (request->every_bytes && request->every_bytes < request->bytes)
+		request->bytes = request->every_bytes;
+	if (!request->every_ns || request->duration_ns || request->idle_ns || request->to_ns)
+		return 0;
+	if (request->every_ns > config->general.maxduration_ns / request->files)
+		return request_refuse(refusal, "files",
+				      "%" PRIu64 " of %.12g s each are more than %" PRIu64 " s (general.maxduration)",
+				      request->files, (double)request->every_ns / NS_PER_S,
+				      config->general.maxduration_ns / NS_PER_S);
+	request->duration_ns = request->every_ns * request->files;
+	return 0;
+}
+
 /* Without `duration`, `timeout` (in idle_ns so far) limits the whole capture. */
 static void resolve_times(struct request *request, const struct config *config)
 {
@@ -292,11 +322,28 @@ static int check_first_of(const struct request *request, struct request_refusal 
 	return 0;
 }
 
+/* What a file that is delivered while it grows cannot be. A client's file grows anyway. */
+static int check_stream(struct request *request, const json_t *message, struct request_refusal *refusal)
+{
+	if (!request->stream || request->live)
+		return 0;
+	if (request->format == REQUEST_FORMAT_PCAP)
+		return request_refuse(refusal, json_object_get(message, "format") ? "format" : "stream",
+				      "a file that is sent while it grows must be pcapng");
+	if (request->drop_duplicates)
+		return request_refuse(refusal, "drop_duplicates", "is not possible with stream");
+	if (json_is_true(json_object_get(message, "packetdebug")))
+		return request_refuse(refusal, "packetdebug", "is not possible with stream");
+	request->packetdebug = false;
+	return 0;
+}
+
 static int complete(struct request *request, json_t *message, const struct config *config,
 		    struct request_refusal *refusal)
 {
 	if (check_window(request, config, refusal) < 0 || check_follow(request, refusal) < 0 ||
-	    check_live(request, refusal) < 0 || check_first_of(request, refusal) < 0)
+	    check_live(request, refusal) < 0 || check_first_of(request, refusal) < 0 ||
+	    check_series(request, refusal) < 0 || check_stream(request, message, refusal) < 0)
 		return -EINVAL;
 	if (request->drop_duplicates && !request->merge)
 		return request_refuse(refusal, "drop_duplicates",
@@ -304,6 +351,8 @@ static int complete(struct request *request, json_t *message, const struct confi
 	request->time_given = request->duration_ns || request->idle_ns || request->to_ns;
 	request->packets_given = json_integer_value(json_object_get(message, "packets")) > 0;
 	request->bytes_given = json_integer_value(json_object_get(message, "bytes")) > 0;
+	if (set_series(request, config, refusal) < 0)
+		return -EINVAL;
 	resolve_times(request, config);
 	if (!request->id_given && request_make_id(request->id) < 0)
 		return request_refuse(refusal, "id",
@@ -385,7 +434,7 @@ size_t request_bytes(const struct request *request)
 		       text_bytes(request->filter_shown) + text_bytes(request->inner_shown) +
 		       text_bytes(request->origin) + text_bytes(request->tags) + text_bytes(request->customer) +
 		       text_bytes(request->comment) + text_bytes(request->alertid) + text_bytes(request->dedupe) +
-		       text_bytes(request->rule) + text_bytes(request->json);
+		       text_bytes(request->rule) + text_bytes(request->json) + request_s3_bytes(&request->s3);
 
 	for (size_t i = 0; i < request->interface_count; i++)
 		bytes += sizeof(*request->interfaces) + text_bytes(request->interfaces[i].name) +
@@ -428,6 +477,7 @@ void request_unref(struct request *request)
 	free(request->comment);
 	free(request->alertid);
 	free(request->dedupe);
+	request_s3_deinit(&request->s3);
 	free(request->rule);
 	free(request->json);
 	config_key_set_release(request->keys);

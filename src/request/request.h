@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/packet.h"
 
@@ -26,6 +27,9 @@ struct config_requests;
 #define REQUEST_SNAP_MAX PACKET_SNAPLEN_MAX
 #define REQUEST_ID_SIZE 65
 #define REQUEST_MAC_BYTES 32
+#define REQUEST_FILES_MAX 1000		     /* of a series */
+#define REQUEST_EVERY_NS_MIN (NS_PER_S / 10) /* of each of them */
+#define REQUEST_EVERY_BYTES_MIN (64 * 1024)
 #define REQUEST_ENDLESS_NS ((uint64_t)INT64_MAX / 2) /* the duration of a live capture without a limit; 146 years */
 
 enum request_format { REQUEST_FORMAT_PCAPNG, REQUEST_FORMAT_PCAP };
@@ -34,6 +38,11 @@ enum request_verdict {
 	REQUEST_OURS,	   /* valid and for this node */
 	REQUEST_ELSEWHERE, /* for another node; other fields were not checked */
 	REQUEST_INVALID,   /* refused; the refusal has the reason and the field */
+};
+
+/* What replaces the configuration of S3; NULL: not given. encryption: "none", or as in S3's header. */
+struct request_s3 {
+	char *bucket, *folder, *region, *endpoint, *acl, *encryption;
 };
 
 /* One interface to capture on. */
@@ -71,22 +80,26 @@ struct request {
 	char *dedupe; /* key that marks repetitions, instead of alertid; NULL: not given */
 	bool stop;    /* ends the captures with its dedupe key; says nothing else */
 	enum request_format format;
-	bool live;		      /* its packets go to a client while it runs, not to destinations */
-	bool merge;		      /* one file with all interfaces */
-	bool drop_duplicates;	      /* of frames that several of them saw; with `merge` only */
-	bool follow;		      /* interfaces that appear join "any" */
-	bool logrequest, packetdebug; /* set by the request or the configuration */
-	char **destinations;	      /* NULL: all that are enabled */
+	bool live;			/* its packets go to a client while it runs, not to destinations */
+	uint64_t files;			/* a series of at most this many for each interface; 0: one */
+	uint64_t every_ns, every_bytes; /* what each of them holds; one of the two, with `files` */
+	bool stream;			/* its files are delivered while they grow */
+	bool merge;			/* one file with all interfaces */
+	bool drop_duplicates;		/* of frames that several of them saw; with `merge` only */
+	bool follow;			/* interfaces that appear join "any" */
+	bool logrequest, packetdebug;	/* set by the request or the configuration */
+	char **destinations;		/* NULL: all that are enabled */
 	size_t destination_count;
 	char **first_of; /* destinations; the first that takes the file gets it. NULL: none */
 	size_t first_of_count;
+	struct request_s3 s3;
 	uint64_t received_ns;		       /* real time */
 	uint64_t published_error_ns;	       /* how far off published_ns may be */
 	uint64_t published_ns;		       /* real time, if it may be long before received_ns; else 0 */
 	const struct config_requests *allowed; /* what it may ask for, the configuration's */
 	/* The key that signed it, of the set, and what of the signature tells replays; NULL: unsigned. */
 	const struct config_key *key;
-	char *rule; /* the alert rule that made it; NULL: none */
+	char *rule; /* the alert rule that made it, as far as its sender says; NULL: none */
 	struct config_key_set *keys;
 	uint64_t signed_s; /* Unix seconds by the sender's clock */
 	uint8_t mac[REQUEST_MAC_BYTES];

@@ -1,22 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The fields of a request. The table lists them all: to add a field, or to enable one that is still refused, edit its
- * row. For all fields, 0 and "" mean "not given" (requests are often made from structs that send every member), null is
- * a type error, and an array must not be empty.
+ * The fields of a request. The table lists them all. For all fields, 0 and "" mean "not given" (requests are often made
+ * from structs that send every member), null is a type error, and an array must not be empty.
  */
 #include "request/request_field.h"
 
 #include <string.h>
 
 #include "config/config.h"
+#include "config/config_rules.h"
 #include "request/request_list.h"
+#include "request/request_s3.h"
 #include "request/request_value.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
 #define OFFSET(member) .offset = offsetof(struct request, member)
 #define LIMIT(key, member) .limit_offset = offsetof(struct config, general.member), .limit_name = "general." key
 #define TEXT(member, max, what) .set = request_value_set_text, OFFSET(member), .bytes_max = (max), .kind = (what)
-#define S3 .unavailable = "not allowed: not listed in [s3] allow_override"
+#define S3(member, check) .set = request_s3_set, OFFSET(s3.member), .rule = (check)
 
 static const struct request_field fields[] = {
 	{"node", TYPE_STRING, .set = NULL},
@@ -37,12 +38,18 @@ static const struct request_field fields[] = {
 	{"to", TYPE_NUMBER | TYPE_STRING, .set = request_value_set_time, OFFSET(to_ns)},
 	{"tags", TYPE_STRING, TEXT(tags, REQUEST_STRING_MAX, TEXT_LINE)},
 	{"customer", TYPE_STRING, TEXT(customer, REQUEST_STRING_MAX, TEXT_LINE)},
-	{"alertid", TYPE_INTEGER | TYPE_STRING, .set = request_value_set_alertid},
+	{"alertid", TYPE_INTEGER | TYPE_STRING, .set = NULL},
+	{"alertstr", TYPE_STRING, .set = NULL},
 	{"dedupe", TYPE_STRING, TEXT(dedupe, REQUEST_STRING_MAX, TEXT_LINE)},
 	{"comment", TYPE_STRING, TEXT(comment, REQUEST_STRING_MAX, TEXT_NOTE)},
 	{"id", TYPE_STRING, .set = request_value_set_id},
+	{"rule", TYPE_STRING, .set = request_value_set_rule},
 	{"format", TYPE_STRING, .set = request_value_set_format},
 	{"merge", TYPE_BOOL, .set = request_value_set_flag, OFFSET(merge)},
+	{"files", TYPE_INTEGER, .set = request_value_set_files},
+	{"every", TYPE_NUMBER | TYPE_STRING, .set = request_value_set_every,
+	 .expected = "a number of seconds, or a size such as \"100MB\""},
+	{"stream", TYPE_BOOL, .set = request_value_set_flag, OFFSET(stream)},
 	{"drop_duplicates", TYPE_BOOL, .set = request_value_set_flag, OFFSET(drop_duplicates)},
 	{"follow", TYPE_BOOL, .set = request_value_set_flag, OFFSET(follow)},
 	{"to_destinations", TYPE_ARRAY, .set = request_list_set_destinations},
@@ -51,12 +58,13 @@ static const struct request_field fields[] = {
 	{"packetdebug", TYPE_BOOL, .set = request_value_set_flag, OFFSET(packetdebug)},
 	{"stop", TYPE_BOOL, .set = request_value_set_flag, OFFSET(stop)},
 	{"sig", TYPE_STRING, .set = NULL},
-	{"bucket", S3},
-	{"folder", S3},
-	{"region", S3},
-	{"endpoint", S3},
-	{"acl", S3},
-	{"encryption", S3},
+	{"aliasmatched", TYPE_ANY, .set = NULL}, /* the original program wrote it into messages; it asks for nothing */
+	{"bucket", TYPE_STRING, S3(bucket, config_rule_s3_bucket)},
+	{"folder", TYPE_STRING, S3(folder, config_rule_s3_folder)},
+	{"region", TYPE_STRING, S3(region, config_rule_s3_region)},
+	{"endpoint", TYPE_STRING, S3(endpoint, config_rule_s3_endpoint)},
+	{"acl", TYPE_STRING, S3(acl, config_rule_s3_acl)},
+	{"encryption", TYPE_BOOL | TYPE_STRING, S3(encryption, NULL)},
 };
 
 static const struct request_field *find_field(const char *name)
@@ -73,7 +81,7 @@ static int refuse_unknown(struct request_draft *draft, const char *name)
 	char hint[REQUEST_HINT_SIZE];
 
 	for (size_t i = 0; i < COUNT(fields); i++)
-		known[i] = fields[i].unavailable ? NULL : fields[i].name;
+		known[i] = fields[i].name;
 	return request_refuse(draft->refusal, name, "unknown field%s",
 			      request_text_suggestion(name, known, COUNT(known), hint));
 }
@@ -90,6 +98,7 @@ static const char *describe_types(unsigned types)
 		{TYPE_BOOL, "true or false"},
 		{TYPE_ARRAY, "an array of strings"},
 		{TYPE_INTEGER | TYPE_STRING, "an integer or a string"},
+		{TYPE_BOOL | TYPE_STRING, "true, false or a string"},
 		{TYPE_NUMBER | TYPE_STRING, "an RFC 3339 time or Unix seconds"},
 	};
 
@@ -143,10 +152,9 @@ static int check_fields(struct request_draft *draft, json_t *message)
 
 		if (!field)
 			return refuse_unknown(draft, name);
-		if (field->unavailable)
-			return request_refuse(draft->refusal, name, "%s", field->unavailable);
 		if (!(field->types & 1U << json_typeof(value)))
-			return request_refuse(draft->refusal, name, "must be %s, not %s", describe_types(field->types),
+			return request_refuse(draft->refusal, name, "must be %s, not %s",
+					      field->expected ? field->expected : describe_types(field->types),
 					      describe_value(value));
 	}
 	if (json_is_true(json_object_get(message, "stop")))
@@ -172,5 +180,5 @@ int request_field_read_all(struct request_draft *draft, json_t *message)
 		if (r < 0)
 			return r;
 	}
-	return 0;
+	return request_value_set_alertid(draft, message);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The table of a request's fields: name, types, range, setter, and whether the field is still refused. */
+/* The table of a request's fields: name, types, range, setter. */
 #pragma once
 
 #include <jansson.h>
@@ -27,19 +27,21 @@ enum request_field_type {
 	TYPE_NUMBER = TYPE_INTEGER | TYPE_REAL,
 	TYPE_BOOL = 1 << JSON_TRUE | 1 << JSON_FALSE,
 	TYPE_ARRAY = 1 << JSON_ARRAY,
+	TYPE_ANY = (1 << (JSON_NULL + 1)) - 1,
 };
 
 struct request_field {
 	const char *name;
 	unsigned types; /* enum request_field_type */
 	int (*set)(struct request_draft *draft, const struct request_field *field,
-		   const json_t *value); /* NULL: read by request.c */
-	size_t offset;			 /* in struct request */
-	size_t limit_offset;		 /* numbers: of the limit in struct config */
-	const char *limit_name;		 /* numbers: the limit's key */
-	size_t bytes_max;		 /* strings */
-	enum request_text_kind kind;	 /* strings */
-	const char *unavailable;	 /* why the field is refused; NULL: it is not */
+		   const json_t *value);       /* NULL: read by request.c */
+	size_t offset;			       /* in struct request */
+	size_t limit_offset;		       /* numbers: of the limit in struct config */
+	const char *limit_name;		       /* numbers: the limit's key */
+	size_t bytes_max;		       /* strings */
+	enum request_text_kind kind;	       /* strings */
+	const char *expected;		       /* for a wrong type; NULL: by `types` */
+	const char *(*rule)(const char *text); /* S3: as in config_rules.h */
 };
 
 /*

@@ -9,6 +9,7 @@
 #include "request/request.h"
 #include "request/request_peek.h"
 #include "request/request_text.h"
+#include "request/request_value.h"
 
 static char *text_of(const json_t *message, const char *field)
 {
@@ -38,9 +39,13 @@ void request_label_read(const void *bytes, size_t size, struct request_label *la
 		message = json_loadb(bytes, size, 0, NULL);
 	label->tags = text_of(message, "tags");
 	label->customer = text_of(message, "customer");
-	label->alertid_is_integer = json_is_integer(json_object_get(message, "alertid"));
-	label->alertid = label->alertid_is_integer ? integer_of(json_object_get(message, "alertid"))
-						   : text_of(message, "alertid");
+	const char *alert_field = request_value_alert_field(message);
+	const json_t *alertid = alert_field ? json_object_get(message, alert_field) : NULL;
+	label->alertid_is_integer = json_is_integer(alertid);
+	if (alert_field)
+		label->alertid = label->alertid_is_integer ? integer_of(alertid) : text_of(message, alert_field);
+	if (request_value_is_plain(json_object_get(message, "rule")))
+		label->rule = text_of(message, "rule");
 	json_decref(message);
 }
 
@@ -49,4 +54,5 @@ void request_label_deinit(struct request_label *label)
 	free(label->tags);
 	free(label->customer);
 	free(label->alertid);
+	free(label->rule);
 }

@@ -8,7 +8,7 @@
 #include "base/cleanup.h"
 
 struct request_label {
-	char *tags, *customer, *alertid; /* NULL: not given, or not valid */
+	char *tags, *customer, *alertid, *rule; /* NULL: not given, or not valid */
 	bool alertid_is_integer;
 };
 

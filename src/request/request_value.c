@@ -13,9 +13,11 @@
 
 #include "base/clock.h"
 #include "base/printable.h"
+#include "base/quantity.h"
 #include "config/config.h"
 
 #define REQUEST_TIME_MAX 64 /* bytes of a time as text */
+#define REQUEST_SIZE_TEXT_MAX 32
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
 
 int request_value_check_text(struct request_draft *draft, const char *field, const json_t *value, size_t max,
@@ -44,7 +46,7 @@ int request_value_set_text(struct request_draft *draft, const struct request_fie
 	return *target ? 0 : request_refuse(draft->refusal, field->name, "out of memory");
 }
 
-static bool id_is_valid(const json_t *value)
+bool request_value_is_plain(const json_t *value)
 {
 	static const char allowed[] = PLAIN_CHARACTERS;
 	size_t size = json_string_length(value);
@@ -56,37 +58,73 @@ bool request_value_read_id(const json_t *message, char id[static REQUEST_ID_SIZE
 {
 	const json_t *value = json_object_get(message, "id");
 
-	if (!json_is_string(value) || !id_is_valid(value))
+	if (!request_value_is_plain(value))
 		return false;
 	memcpy(id, json_string_value(value), json_string_length(value) + 1);
 	return true;
 }
 
+static int refuse_not_plain(const struct request_draft *draft, const struct request_field *field)
+{
+	return request_refuse(draft->refusal, field->name, "must be 1 to %d of the characters A-Z a-z 0-9 . _ -",
+			      REQUEST_ID_SIZE - 1);
+}
+
 int request_value_set_id(struct request_draft *draft, const struct request_field *field, const json_t *value)
 {
-	if (!id_is_valid(value))
-		return request_refuse(draft->refusal, field->name,
-				      "must be 1 to %d of the characters A-Z a-z 0-9 . _ -", REQUEST_ID_SIZE - 1);
+	if (!request_value_is_plain(value))
+		return refuse_not_plain(draft, field);
 	memcpy(draft->request->id, json_string_value(value), json_string_length(value) + 1);
 	draft->request->id_given = true;
 	return 0;
 }
 
-int request_value_set_alertid(struct request_draft *draft, const struct request_field *field, const json_t *value)
+/* A rule of this node has named its request already. */
+int request_value_set_rule(struct request_draft *draft, const struct request_field *field, const json_t *value)
 {
-	int r = 0;
+	struct request *request = draft->request;
 
+	if (!json_string_length(value))
+		return 0;
+	if (!request_value_is_plain(value))
+		return refuse_not_plain(draft, field);
+	if (!request->rule)
+		request->rule = strdup(json_string_value(value));
+	return request->rule ? 0 : request_refuse(draft->refusal, field->name, "out of memory");
+}
+
+const char *request_value_alert_field(const json_t *message)
+{
+	static const char *const fields[] = {"alertid", "alertstr"};
+
+	for (size_t i = 0; i < COUNT(fields); i++) {
+		const json_t *value = json_object_get(message, fields[i]);
+
+		if (json_integer_value(value) || json_string_length(value))
+			return fields[i];
+	}
+	return NULL;
+}
+
+int request_value_set_alertid(struct request_draft *draft, const json_t *message)
+{
+	const char *field = request_value_alert_field(message);
+	const json_t *value = field ? json_object_get(message, field) : NULL;
+	int r;
+
+	if (!value)
+		return 0;
 	draft->request->alertid_is_integer = json_is_integer(value);
 	if (json_is_integer(value)) {
 		if (asprintf(&draft->request->alertid, "%" JSON_INTEGER_FORMAT, json_integer_value(value)) < 0)
 			draft->request->alertid = NULL;
 	} else {
-		r = request_value_check_text(draft, field->name, value, REQUEST_STRING_MAX, TEXT_LINE);
-		if (r < 0 || !json_string_length(value))
+		r = request_value_check_text(draft, field, value, REQUEST_STRING_MAX, TEXT_LINE);
+		if (r < 0)
 			return r;
 		draft->request->alertid = strdup(json_string_value(value));
 	}
-	return draft->request->alertid ? 0 : request_refuse(draft->refusal, field->name, "out of memory");
+	return draft->request->alertid ? 0 : request_refuse(draft->refusal, field, "out of memory");
 }
 
 int request_value_set_format(struct request_draft *draft, const struct request_field *field, const json_t *value)
@@ -148,6 +186,50 @@ int request_value_set_seconds(struct request_draft *draft, const struct request_
 		return request_refuse(draft->refusal, field->name, "is %.12g s, less than a nanosecond", seconds);
 	if (ns)
 		*target = ns < max_ns ? ns : max_ns;
+	return 0;
+}
+
+int request_value_set_files(struct request_draft *draft, const struct request_field *field, const json_t *value)
+{
+	const json_int_t number = json_integer_value(value);
+
+	if (number < 0 || number > REQUEST_FILES_MAX)
+		return request_refuse(draft->refusal, field->name, "is %" JSON_INTEGER_FORMAT "; it must be 1 to %d",
+				      number, REQUEST_FILES_MAX);
+	draft->request->files = (uint64_t)number;
+	return 0;
+}
+
+/* A number is a time, a text is a size. */
+int request_value_set_every(struct request_draft *draft, const struct request_field *field, const json_t *value)
+{
+	struct request *request = draft->request;
+	const uint64_t most = draft->config->general.maxbytes;
+	const double seconds = json_number_value(value);
+	char quote[REQUEST_QUOTE_SIZE];
+	uint64_t bytes;
+
+	if (!json_is_string(value)) {
+		if (seconds != 0 &&
+		    (seconds * NS_PER_S < REQUEST_EVERY_NS_MIN || seconds * NS_PER_S > (double)REQUEST_ENDLESS_NS))
+			return request_refuse(draft->refusal, field->name, "is %.12g s; it must be at least %g s",
+					      seconds, (double)REQUEST_EVERY_NS_MIN / NS_PER_S);
+		request->every_ns = (uint64_t)(seconds * NS_PER_S + 0.5);
+		return 0;
+	}
+	if (request_value_check_text(draft, field->name, value, REQUEST_SIZE_TEXT_MAX, TEXT_LINE) < 0)
+		return -EINVAL;
+	if (!json_string_length(value))
+		return 0;
+	if (quantity_parse_bytes(json_string_value(value), &bytes) < 0)
+		return request_refuse(draft->refusal, field->name,
+				      "\"%s\" is not a size like \"100MB\"; a time is a number",
+				      request_text_quote(json_string_value(value), json_string_length(value), quote));
+	if (bytes < REQUEST_EVERY_BYTES_MIN || bytes > most)
+		return request_refuse(draft->refusal, field->name,
+				      "is %" PRIu64 " bytes; it must be %d to %" PRIu64 " (general.maxbytes)", bytes,
+				      REQUEST_EVERY_BYTES_MIN, most);
+	request->every_bytes = bytes;
 	return 0;
 }
 

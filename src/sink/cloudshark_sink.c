@@ -8,59 +8,61 @@
  * CloudShark has the file, and a second upload would only duplicate it. http_verdict() decides about every other
  * answer.
  *
+ * If the answer to a whole upload is lost (the connection broke, or a gateway gave up on the server), CloudShark may
+ * have the file. So the next attempt first asks for it by its name, which is unique:
+ *
+ *     search ──found──> success, with its link
+ *        ├──not there──> upload
+ *        ├──the server is away or busy──> the attempt ends; the next one asks again
+ *        └──no answer that tells (search not allowed, …)──> upload; success has a warning
+ *
  * The token is part of the URL, so it may come back in libcurl's messages, in a redirect, or in a server's text about
- * the request. Every such text is scrubbed of it, both plain and percent-encoded, before it is cut to size.
+ * the request. Every such text is scrubbed of it before it is cut to size.
  */
 #include "sink/cloudshark_sink.h"
 
-#include <ctype.h>
 #include <errno.h>
-#include <jansson.h>
 #include <string.h>
 
 #include "base/buffer.h"
 #include "base/container_of.h"
+#include "base/customer_tokens.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/secret.h"
 #include "http/http_client.h"
+#include "sink/cloudshark_answer.h"
+#include "sink/display_filter.h"
 #include "sink/http_verdict.h"
 #include "sink/report_text.h"
 #include "sink/sink.h"
+#include "sink/token_spellings.h"
 
 #define REASONS_MAX (2 * HTTP_REPLY_BYTES_MAX) /* bytes of exception texts taken from one answer */
-#define ID_MAX 128			       /* bytes of a capture's id */
-
-#define TOKENS 2
 
 #define ANSWER_UNREADABLE \
 	"the upload was accepted, but the answer holds no capture id, so the file's address is unknown"
 #define ANSWER_CUT "the upload was accepted, but the answer broke off, so the file's address is unknown"
 
-/* Two spellings to hide from texts. */
-struct token {
-	char *text;    /* as configured */
-	char *encoded; /* as in the URL */
-};
-
 struct cloudshark_sink {
 	struct sink sink;
 	struct http_client *client;
 	char *base_url;			    /* scheme://host[:port] */
+	char *public_url;		    /* NULL: base_url is */
 	struct secret *secret, *own_secret; /* own_secret: to be freed, or NULL */
-	unsigned generation;		    /* of `secret`, for which these were made */
-	char *upload_url;		    /* holds the token */
-	struct token tokens[TOKENS];	    /* the current one, and one that uploads under way may use */
+	struct secret *customers;	    /* NULL: none */
+	bool filter_links;
 };
 
 struct sink_attempt {
 	struct cloudshark_sink *cloudshark;
 	const struct sink_file *file;
+	struct token_spellings token;
+	unsigned generation; /* of the secrets it was taken from */
 	bool stream_open;
 	struct byte_stream stream;
 	uint64_t sent_bytes; /* of the stream */
-	unsigned generation; /* of the token */
-	unsigned copies;     /* sent whole on connections that were lost before an answer came */
+	char unclear[192];   /* why a search did not tell whether the file is there; "": none was made, or it did */
 	struct http_transfer *transfer;
 	curl_mime *form;
 	struct curl_slist *headers;
@@ -68,119 +70,43 @@ struct sink_attempt {
 	void *ctx;
 };
 
-CLEANUP_DEFINE(json, json_t, json_decref)
-
 /* --- the token --- */
 
-static void free_secret(char *secret)
-{
-	if (secret)
-		explicit_bzero(secret, strlen(secret));
-	free(secret);
-}
-
-static void free_token(struct token *token)
-{
-	free_secret(take(token->text));
-	free_secret(take(token->encoded));
-}
-
-static char *percent_encode(const char *text)
-{
-	static const char digits[] = "0123456789ABCDEF";
-	char *encoded = calloc(3, strlen(text) + 1), *end = encoded;
-
-	for (; encoded && *text; text++) {
-		unsigned char byte = (unsigned char)*text;
-
-		if (isascii(byte) && (isalnum(byte) || strchr("-._~", byte))) {
-			*end++ = (char)byte;
-			continue;
-		}
-		*end++ = '%';
-		*end++ = digits[byte >> 4];
-		*end++ = digits[byte & 15];
-	}
-	return encoded;
-}
-
-/* Takes the token as it is now. 0 or -ENOMEM: all stays as it was. */
-static int take_token(struct cloudshark_sink *cloudshark)
-{
-	const char *text = secret_get(cloudshark->secret);
-	struct token token = {.text = strdup(text)};
-	char *url = NULL;
-
-	if (token.text)
-		token.encoded = percent_encode(token.text);
-	if (!token.encoded || asprintf(&url, "%s/api/v1/%s/upload", cloudshark->base_url, token.encoded) < 0) {
-		free_token(&token);
-		return -ENOMEM;
-	}
-	free_token(&cloudshark->tokens[TOKENS - 1]);
-	cloudshark->tokens[1] = cloudshark->tokens[0];
-	cloudshark->tokens[0] = token;
-	free_secret(cloudshark->upload_url);
-	cloudshark->upload_url = url;
-	cloudshark->generation = secret_generation(cloudshark->secret);
-	return 0;
-}
-
-/* Takes a token that has changed. */
-static void renew_token(struct cloudshark_sink *cloudshark)
+static unsigned generation_now(const struct cloudshark_sink *cloudshark)
 {
 	(void)secret_get(cloudshark->secret);
-	if (secret_generation(cloudshark->secret) != cloudshark->generation)
-		(void)!take_token(cloudshark);
+	if (cloudshark->customers)
+		(void)secret_get(cloudshark->customers);
+	return secret_generation(cloudshark->secret) +
+	       (cloudshark->customers ? secret_generation(cloudshark->customers) : 0);
+}
+
+/* Takes the customer's token as it is now, or else the general one. 0 or -ENOMEM. */
+static int take_token(struct sink_attempt *attempt)
+{
+	const struct cloudshark_sink *cloudshark = attempt->cloudshark;
+	const char *customer = attempt->file->customer, *token = NULL;
+	size_t size;
+
+	attempt->generation = generation_now(cloudshark);
+	if (cloudshark->customers && customer)
+		token = customer_tokens_find(secret_get(cloudshark->customers), customer, &size);
+	if (!token) {
+		token = secret_get(cloudshark->secret);
+		size = strlen(token);
+	}
+	return token_spellings_init(&attempt->token, token, size);
 }
 
 /* --- the answer --- */
 
-/* Copies foreign text into a field of the outcome: scrubbed, valid UTF-8, cut to size. */
-static void put_scrubbed(const struct cloudshark_sink *cloudshark, char *into, size_t room, const char *text)
+static void describe_failure(const struct sink_attempt *attempt, const struct http_reply *reply, char *into,
+			     size_t room)
 {
-	char *scrubbed = strdup(text);
-
-	for (size_t i = 0; i < TOKENS && scrubbed; i++) {
-		const char *const spellings[] = {cloudshark->tokens[i].text, cloudshark->tokens[i].encoded};
-
-		for (size_t j = 0; j < 2 && scrubbed && spellings[j]; j++) {
-			char *before = scrubbed;
-
-			scrubbed = report_text_scrub(before, spellings[j]);
-			free(before);
-		}
-	}
-	report_text_copy(into, room, scrubbed ? scrubbed : "out of memory");
-	free(scrubbed);
-}
-
-/* Joins all texts in `exceptions` with "; ", up to the cap. */
-static void collect_exceptions(const json_t *answer, struct buffer *reasons)
-{
-	const json_t *exceptions = json_object_get(answer, "exceptions"), *exception;
-	size_t index;
-
-	json_array_foreach(exceptions, index, exception)
-	{
-		cleanup(cleanup_free) char *dumped = json_is_string(exception) ? strdup(json_string_value(exception))
-									       : json_dumps(exception, JSON_ENCODE_ANY);
-
-		if (dumped && buffer_printf(reasons, "%s%s", reasons->size ? "; " : "", dumped) < 0)
-			return;
-	}
-	if (json_is_string(exceptions))
-		(void)!buffer_append_string(reasons, json_string_value(exceptions));
-}
-
-static void describe_failure(const struct cloudshark_sink *cloudshark, const struct http_reply *reply,
-			     struct sink_outcome *outcome)
-{
-	cleanup(cleanup_json) json_t *answer = json_loadb(reply->body, reply->body_size, 0, NULL);
 	cleanup(buffer_deinit) struct buffer reasons = BUFFER_INIT(REASONS_MAX), text = BUFFER_INIT(2 * REASONS_MAX);
 	int r;
 
-	collect_exceptions(answer, &reasons);
+	cloudshark_answer_exceptions(reply->body, reply->body_size, &reasons);
 	if (reply->status == 0)
 		r = buffer_append_string(&text, reply->error);
 	else if (reply->status >= 300 && reply->status < 400)
@@ -193,58 +119,74 @@ static void describe_failure(const struct cloudshark_sink *cloudshark, const str
 		r = buffer_printf(&text, "HTTP %ld: %s", reply->status, reply->error);
 	else
 		r = buffer_printf(&text, "HTTP %ld", reply->status);
-	put_scrubbed(cloudshark, outcome->error, sizeof(outcome->error), r < 0 ? "out of memory" : buffer_text(&text));
+	token_spellings_scrub(&attempt->token, into, room, r < 0 ? "out of memory" : buffer_text(&text));
 }
 
-static bool is_safe_id(const char *id)
+/* "?filter=…", encoded; NULL: there is no such filter, or ENOMEM. The caller frees with curl_free(). */
+static char *link_filter(const struct sink_attempt *attempt)
 {
-	size_t length = strlen(id);
+	const char *filter = attempt->cloudshark->filter_links ? attempt->file->filter : NULL;
+	cleanup(cleanup_free) char *display = filter ? display_filter_from_capture(filter) : NULL;
 
-	for (size_t i = 0; i < length; i++)
-		if (!isalnum((unsigned char)id[i]) && !strchr("_-", id[i]))
-			return false;
-	return length > 0 && length <= ID_MAX;
+	return display ? curl_easy_escape(NULL, display, 0) : NULL;
 }
 
-/* Reads the capture's id from {"filename":…,"id":…}; false if there is none that is safe in a link. */
-static bool read_id(const struct http_reply *reply, char id[static ID_MAX + 1])
+static void put_link(const struct sink_attempt *attempt, const char *id, struct sink_outcome *outcome)
 {
-	cleanup(cleanup_json) json_t *answer = json_loadb(reply->body, reply->body_size, 0, NULL);
-	const json_t *value = json_object_get(answer, "id");
+	const struct cloudshark_sink *cloudshark = attempt->cloudshark;
+	cleanup(buffer_deinit) struct buffer link = BUFFER_INIT(sizeof(outcome->url));
 
-	if (json_is_integer(value)) {
-		snprintf(id, ID_MAX + 1, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
-		return true;
+	char *filter = link_filter(attempt);
+
+	if (buffer_printf(&link, "%s/captures/%s",
+			  cloudshark->public_url ? cloudshark->public_url : cloudshark->base_url, id) == 0) {
+		if (filter)
+			(void)!buffer_printf(&link, "?filter=%s", filter); /* or without it: a link has its cap */
+		token_spellings_scrub(&attempt->token, outcome->url, sizeof(outcome->url), buffer_text(&link));
 	}
-	if (!json_is_string(value) || !is_safe_id(json_string_value(value)))
-		return false;
-	snprintf(id, ID_MAX + 1, "%s", json_string_value(value));
-	return true;
+	curl_free(filter);
+}
+
+/* Whether the server may have taken a file that was sent whole: no answer came, or one of a gateway that got none. */
+static bool is_answer_lost(const struct http_reply *reply)
+{
+	return reply->status == 0 || reply->status == 502 || reply->status == 504;
+}
+
+static void warn_of_copy(const struct sink_attempt *attempt, struct sink_outcome *outcome)
+{
+	struct error text;
+
+	error_set(&text, 0, "an earlier upload got no answer, so it may be there %s; asked for it: %s",
+		  attempt->file->copies > 1 ? "several times" : "twice", attempt->unclear);
+	report_text_copy(outcome->warning, sizeof(outcome->warning), text.text);
 }
 
 static void evaluate_reply(const struct sink_attempt *attempt, const struct http_reply *reply,
 			   struct sink_outcome *outcome)
 {
-	const struct cloudshark_sink *cloudshark = attempt->cloudshark;
 	const bool sent_whole = attempt->sent_bytes == attempt->stream.size_bytes;
-	cleanup(buffer_deinit) struct buffer link = BUFFER_INIT(sizeof(outcome->url));
-	char id[ID_MAX + 1];
+	char id[CLOUDSHARK_ID_SIZE];
 
 	outcome->verdict = http_verdict(reply, sent_whole);
 	outcome->retry_after_ns = reply->retry_after_ns;
 	if (outcome->verdict != SINK_OK) {
-		describe_failure(cloudshark, reply, outcome);
-		outcome->copies = reply->status ? 0 : attempt->copies + sent_whole;
-	} else if (!read_id(reply, id)) {
+		describe_failure(attempt, reply, outcome->error, sizeof(outcome->error));
+		outcome->copies = sent_whole && is_answer_lost(reply);
+		return;
+	}
+	if (cloudshark_answer_id(reply->body, reply->body_size, id)) {
+		put_link(attempt, id, outcome);
+	} else {
 		report_text_copy(outcome->warning, sizeof(outcome->warning),
 				 reply->result == CURLE_OK || http_reply_oversized(reply) ? ANSWER_UNREADABLE
 											  : ANSWER_CUT);
 		log_warning("upload-without-link", log_str("request", attempt->file->id),
 			    log_str("file", attempt->file->name), log_int("status", reply->status),
 			    log_str("reason", outcome->warning));
-	} else if (buffer_printf(&link, "%s/captures/%s", cloudshark->base_url, id) == 0) {
-		put_scrubbed(cloudshark, outcome->url, sizeof(outcome->url), buffer_text(&link));
 	}
+	if (attempt->unclear[0])
+		warn_of_copy(attempt, outcome);
 }
 
 /* --- the upload --- */
@@ -263,14 +205,16 @@ static size_t read_file(char *into, size_t size, size_t count, void *ctx)
 	return got ? got : CURL_READFUNC_ABORT;
 }
 
-/* Called by libcurl when it must send again on another connection. */
+/* Called by libcurl when it must send again on another connection. Not if all was sent: the server may have the file.
+ */
 static int seek_file(void *ctx, curl_off_t offset, int origin)
 {
 	struct sink_attempt *attempt = ctx;
 
 	if (origin != SEEK_SET || offset != 0)
 		return CURL_SEEKFUNC_CANTSEEK;
-	attempt->copies += attempt->sent_bytes == attempt->stream.size_bytes;
+	if (attempt->sent_bytes == attempt->stream.size_bytes)
+		return CURL_SEEKFUNC_FAIL;
 	attempt->stream.rewind(attempt->stream.ctx);
 	attempt->sent_bytes = 0;
 	return CURL_SEEKFUNC_OK;
@@ -289,25 +233,31 @@ static void attempt_free(struct sink_attempt *attempt)
 	curl_mime_free(attempt->form);
 	curl_slist_free_all(attempt->headers);
 	attempt_close_stream(attempt);
+	token_spellings_deinit(&attempt->token);
 	free(attempt);
 }
 
 CLEANUP_DEFINE(attempt, struct sink_attempt, attempt_free)
 
-static void attempt_done(void *ctx, const struct http_reply *reply)
+static void report(struct sink_attempt *attempt, struct sink_outcome *outcome, long status)
+{
+	const sink_attempt_done done = attempt->done;
+	void *ctx = attempt->ctx;
+
+	if (outcome->verdict == SINK_REFUSED && status >= 400 &&
+	    attempt->generation != generation_now(attempt->cloudshark))
+		outcome->verdict = SINK_RETRY; /* the refusal may be the old token's */
+	attempt_free(attempt);
+	done(ctx, outcome);
+}
+
+static void upload_done(void *ctx, const struct http_reply *reply)
 {
 	struct sink_attempt *attempt = ctx;
 	struct sink_outcome outcome = {.verdict = SINK_RETRY};
-	sink_attempt_done done = attempt->done;
-	void *done_ctx = attempt->ctx;
 
 	evaluate_reply(attempt, reply, &outcome);
-	renew_token(attempt->cloudshark);
-	if (outcome.verdict == SINK_REFUSED && reply->status >= 400 &&
-	    attempt->generation != attempt->cloudshark->generation)
-		outcome.verdict = SINK_RETRY; /* the refusal may be the old token's */
-	attempt_free(attempt);
-	done(done_ctx, &outcome);
+	report(attempt, &outcome, reply->status);
 }
 
 static int add_field(curl_mime *form, const char *name, const char *value)
@@ -333,6 +283,21 @@ static int add_file(curl_mime *form, struct sink_attempt *attempt)
 	       curl_mime_data_cb(part, (curl_off_t)attempt->stream.size_bytes, read_file, seek_file, NULL, attempt);
 }
 
+/* Sets the URL of an API call; `parameters`: "?…", encoded. A CURLcode. */
+static int set_url(const struct sink_attempt *attempt, const char *call, const char *parameters)
+{
+	char *url = NULL;
+	int code;
+
+	if (asprintf(&url, "%s/api/v1/%s/%s%s", attempt->cloudshark->base_url, attempt->token.spelled[TOKEN_ENCODED],
+		     call, parameters) < 0)
+		return CURLE_OUT_OF_MEMORY;
+	code = curl_easy_setopt(http_transfer_easy(attempt->transfer), CURLOPT_URL, url); /* copies it */
+	explicit_bzero(url, strlen(url));
+	free(url);
+	return code;
+}
+
 /* "Expect:" disables libcurl's 100-continue, which many servers answer late or never. */
 static int build_request(struct sink_attempt *attempt)
 {
@@ -343,30 +308,109 @@ static int build_request(struct sink_attempt *attempt)
 	if (!attempt->form || !attempt->headers)
 		return CURLE_OUT_OF_MEMORY;
 	return add_file(attempt->form, attempt) | add_field(attempt->form, "additional_tags", attempt->file->tags) |
-	       add_field(attempt->form, "comments", attempt->file->comment) |
-	       curl_easy_setopt(easy, CURLOPT_URL, attempt->cloudshark->upload_url) |
+	       add_field(attempt->form, "comments", attempt->file->comment) | set_url(attempt, "upload", "") |
 	       curl_easy_setopt(easy, CURLOPT_HTTPHEADER, attempt->headers) |
 	       curl_easy_setopt(easy, CURLOPT_MIMEPOST, attempt->form);
 }
 
+static int start_upload(struct sink_attempt *attempt)
+{
+	attempt->stream_open = attempt->file->open(attempt->file->ctx, &attempt->stream);
+	attempt->transfer = http_transfer_new(attempt->cloudshark->client, upload_done, attempt);
+	if (!attempt->stream_open || !attempt->transfer || build_request(attempt) != 0)
+		return -ENOMEM;
+	return http_transfer_start(attempt->transfer);
+}
+
+/* --- the search --- */
+
+static void finish_search(struct sink_attempt *attempt, enum sink_verdict verdict, const struct http_reply *reply)
+{
+	struct sink_outcome outcome = {.verdict = verdict, .retry_after_ns = reply->retry_after_ns};
+
+	describe_failure(attempt, reply, outcome.error, sizeof(outcome.error));
+	report(attempt, &outcome, reply->status);
+}
+
+static bool is_away_or_busy(long status)
+{
+	static const long statuses[] = {408, 429, 502, 503, 504};
+
+	for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++)
+		if (status == statuses[i])
+			return true;
+	return false;
+}
+
+static void upload_after_search(struct sink_attempt *attempt)
+{
+	struct sink_outcome outcome = {.verdict = SINK_RETRY, .error = "out of memory"};
+
+	http_transfer_free(take(attempt->transfer));
+	if (start_upload(attempt) < 0)
+		report(attempt, &outcome, 0);
+}
+
+static void search_done(void *ctx, const struct http_reply *reply)
+{
+	struct sink_attempt *attempt = ctx;
+	struct sink_outcome found = {.verdict = SINK_OK};
+	enum cloudshark_search result = CLOUDSHARK_UNCLEAR;
+	char id[CLOUDSHARK_ID_SIZE];
+
+	if (reply->status == 0 || is_away_or_busy(reply->status)) {
+		finish_search(attempt, http_verdict(reply, false), reply);
+		return;
+	}
+	if (reply->status == 200 && reply->result == CURLE_OK)
+		result = cloudshark_answer_find(reply->body, reply->body_size, attempt->file->name, id);
+	log_debug(sink, "upload-searched", log_str("request", attempt->file->id), log_str("file", attempt->file->name),
+		  log_int("status", reply->status), log_bool("found", result == CLOUDSHARK_FOUND),
+		  log_bool("clear", result != CLOUDSHARK_UNCLEAR));
+	if (result == CLOUDSHARK_FOUND) {
+		put_link(attempt, id, &found);
+		report(attempt, &found, reply->status);
+		return;
+	}
+	if (result == CLOUDSHARK_UNCLEAR)
+		describe_failure(attempt, reply, attempt->unclear, sizeof(attempt->unclear));
+	upload_after_search(attempt);
+}
+
+static int start_search(struct sink_attempt *attempt)
+{
+	CURL *easy;
+	char *name, *parameters = NULL;
+	int code = CURLE_OUT_OF_MEMORY;
+
+	attempt->transfer = http_transfer_new(attempt->cloudshark->client, search_done, attempt);
+	if (!attempt->transfer)
+		return -ENOMEM;
+	easy = http_transfer_easy(attempt->transfer);
+	name = curl_easy_escape(easy, attempt->file->name, 0);
+	if (name && asprintf(&parameters, "?search%%5Bfilename%%5D=%s", name) < 0)
+		parameters = NULL;
+	if (parameters)
+		code = set_url(attempt, "search", parameters);
+	curl_free(name);
+	free(parameters);
+	return code == CURLE_OK ? http_transfer_start(attempt->transfer) : -ENOMEM;
+}
+
+/* --- an attempt --- */
+
 static struct sink_attempt *cloudshark_start(struct sink *sink, const struct sink_file *file, sink_attempt_done done,
 					     void *ctx)
 {
-	struct cloudshark_sink *cloudshark = container_of(sink, struct cloudshark_sink, sink);
 	cleanup(cleanup_attempt) struct sink_attempt *attempt = calloc(1, sizeof(*attempt));
 
 	if (!attempt)
 		return NULL;
-	renew_token(cloudshark);
-	attempt->cloudshark = cloudshark;
-	attempt->generation = cloudshark->generation;
+	attempt->cloudshark = container_of(sink, struct cloudshark_sink, sink);
 	attempt->file = file;
 	attempt->done = done;
 	attempt->ctx = ctx;
-	attempt->stream_open = file->open(file->ctx, &attempt->stream);
-	attempt->transfer = http_transfer_new(cloudshark->client, attempt_done, attempt);
-	if (!attempt->stream_open || !attempt->transfer || build_request(attempt) != 0 ||
-	    http_transfer_start(attempt->transfer) < 0)
+	if (take_token(attempt) < 0 || (file->copies ? start_search(attempt) : start_upload(attempt)) < 0)
 		return NULL;
 	return take(attempt);
 }
@@ -386,12 +430,10 @@ static void cloudshark_free(struct sink *sink)
 	struct cloudshark_sink *cloudshark = container_of(sink, struct cloudshark_sink, sink);
 
 	http_client_free(cloudshark->client);
-	free_secret(cloudshark->upload_url);
-	for (size_t i = 0; i < TOKENS; i++)
-		free_token(&cloudshark->tokens[i]);
 	secret_free(cloudshark->own_secret);
 	free(cloudshark->base_url);
 	free(cloudshark->sink.name);
+	free(cloudshark->public_url);
 	free(cloudshark);
 }
 
@@ -420,6 +462,19 @@ static int format_base(char **base_url, const struct cloudshark_sink_options *op
 			bare_ipv6 ? "]" : "", port);
 }
 
+/* 0 or -ENOMEM. A slash at the end is dropped. */
+static int copy_public_url(struct cloudshark_sink *cloudshark, const char *url)
+{
+	size_t size = url ? strlen(url) : 0;
+
+	if (size == 0)
+		return 0;
+	while (size > 0 && url[size - 1] == '/')
+		size--;
+	cloudshark->public_url = strndup(url, size);
+	return cloudshark->public_url ? 0 : -ENOMEM;
+}
+
 struct sink *cloudshark_sink_new(struct event_base *loop, const char *name,
 				 const struct cloudshark_sink_options *options)
 {
@@ -440,11 +495,13 @@ struct sink *cloudshark_sink_new(struct event_base *loop, const char *name,
 	if (!options->secret)
 		cloudshark->own_secret = secret_new(options->token, NULL, NULL, NULL);
 	cloudshark->secret = options->secret ? options->secret : cloudshark->own_secret;
+	cloudshark->customers = options->customers;
+	cloudshark->filter_links = options->filter_links;
 	cloudshark->client = http_client_new(loop, &client);
 	if (format_base(&cloudshark->base_url, options, https) < 0)
 		cloudshark->base_url = NULL;
-	if (!cloudshark->sink.name || !cloudshark->secret || !cloudshark->base_url || take_token(cloudshark) < 0 ||
-	    !cloudshark->client) {
+	if (!cloudshark->sink.name || !cloudshark->secret || !cloudshark->base_url || !cloudshark->client ||
+	    copy_public_url(cloudshark, options->public_url) < 0) {
 		cloudshark_free(&cloudshark->sink);
 		return NULL;
 	}

@@ -320,6 +320,24 @@ struct destination *deliveries_at(struct deliveries *deliveries, size_t index)
 	return index < deliveries->destination_count ? &deliveries->destinations[index] : NULL;
 }
 
+struct sink *deliveries_sink(const struct deliveries *deliveries, const char *name)
+{
+	for (size_t i = 0; i < deliveries->destination_count; i++)
+		if (strcmp(deliveries->destinations[i].sink->name, name) == 0)
+			return deliveries->destinations[i].sink;
+	return NULL;
+}
+
+const struct delivery_options *deliveries_options(const struct deliveries *deliveries)
+{
+	return &deliveries->options;
+}
+
+struct event_base *deliveries_loop(const struct deliveries *deliveries)
+{
+	return deliveries->loop;
+}
+
 bool deliveries_is_enabled(const struct deliveries *deliveries, const char *name)
 {
 	const struct delivery_targets *defaults = &deliveries->options.defaults;
@@ -329,6 +347,17 @@ bool deliveries_is_enabled(const struct deliveries *deliveries, const char *name
 	for (size_t i = 0; i < deliveries->destination_count; i++)
 		if (strcmp(deliveries->destinations[i].sink->name, name) == 0)
 			return !deliveries->destinations[i].sink->on_request;
+	return false;
+}
+
+bool deliveries_are_busy(const struct deliveries *deliveries)
+{
+	for (size_t i = 0; i < deliveries->destination_count; i++) {
+		const struct sink *sink = deliveries->destinations[i].sink;
+
+		if (sink->class->is_busy && sink->class->is_busy(sink))
+			return true;
+	}
 	return false;
 }
 

@@ -49,7 +49,9 @@ struct delivery_result {
 	const char *error;   /* NULL: none */
 	const char *warning; /* of a success; NULL: none */
 	unsigned attempts;
-	bool superseded; /* it failed, so the next of first_of was tried: the result that follows */
+	bool superseded;    /* it failed, so the next of first_of was tried: the result that follows */
+	bool streamed;	    /* sent while it grew */
+	uint64_t delivered; /* of such a file: bytes that the destination took */
 };
 
 /* Called once, from the loop, when every destination has taken or finally refused the file. The delivery and the
@@ -70,6 +72,9 @@ struct destination *deliveries_at(struct deliveries *deliveries, size_t index);
 /* Whether files go there without being asked to. */
 bool deliveries_is_enabled(const struct deliveries *deliveries, const char *name);
 
+/* Whether a sink has work left although all deliveries are over. */
+bool deliveries_are_busy(const struct deliveries *deliveries);
+
 /* How a destination fares. Texts stay valid until the loop goes on. */
 struct destination_status {
 	const char *name, *type, *address; /* address: without secrets, "": none */
@@ -85,6 +90,11 @@ struct destination_status {
 
 /* Fills in one for each destination; returns how many there are. */
 size_t deliveries_status(const struct deliveries *deliveries, struct destination_status status[SINKS_MAX]);
+
+/* The sink of this name; NULL: there is none. For files that grow (sink/stream_delivery.h). */
+struct sink *deliveries_sink(const struct deliveries *deliveries, const char *name);
+const struct delivery_options *deliveries_options(const struct deliveries *deliveries); /* complete */
+struct event_base *deliveries_loop(const struct deliveries *deliveries);
 
 /*
  * `targets` NULL: the defaults, and all destinations except those on request or in the defaults. `file` stays the

@@ -20,6 +20,7 @@
 #include <sys/statvfs.h>
 
 #include "base/clock.h"
+#include "base/compression.h"
 #include "base/log.h"
 
 #define SCAN_INTERVAL_NS (10 * NS_PER_S)
@@ -57,6 +58,7 @@ static bool is_own_name(const struct directory_quota *quota, const char *name, s
 		return false;
 	memcpy(text, name, size);
 	text[size] = '\0';
+	text[compression_plain_name_size(text)] = '\0';
 	extension = strrchr(text, '.');
 	if (!extension || (strcmp(extension, ".pcapng") != 0 && strcmp(extension, ".pcap") != 0))
 		return false;

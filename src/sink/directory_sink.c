@@ -30,16 +30,16 @@
 #include "base/container_of.h"
 #include "base/error.h"
 #include "base/offload.h"
+#include "sink/directory_file.h"
 #include "sink/directory_quota.h"
+#include "sink/directory_stream.h"
 #include "sink/report_text.h"
 #include "sink/sink.h"
 
 #define THREADS 2
 #define QUEUE_MAX 64
 #define CHUNK_BYTES (256 * 1024)
-#define NAME_ATTEMPTS_MAX 100
 #define UPKEEP_MAX_S 60
-#define FILE_MODE 0640
 #define STILL_NAMING "the file was being named, and may or may not have its name by now"
 #define NAMING_MAX_NS NS_PER_S /* the longest wait for files being named when attempts are cancelled */
 
@@ -64,6 +64,7 @@ struct upkeep {
 enum stage { STAGE_WRITING, STAGE_NAMING, STAGE_ENDED };
 
 struct sink_attempt {
+	struct directory_stream *growing; /* NULL: the file is whole, and the members below are for it */
 	struct offload_task task;
 	const struct directory_sink *sink;
 	char name[NAME_MAX + 1];
@@ -81,18 +82,6 @@ struct sink_attempt {
 
 /* --- on the pool's threads --- */
 
-/* Conditions that may pass: space is freed, a mount returns, descriptors are closed. */
-static bool is_transient(int code)
-{
-	static const int transient[] = {ENOSPC, EDQUOT, EIO,	ENOENT, EROFS,	   EINTR,    EAGAIN,
-					EMFILE, ENFILE, ENOMEM, ESTALE, ETIMEDOUT, ENOTCONN, EHOSTDOWN};
-
-	for (size_t i = 0; i < sizeof(transient) / sizeof(transient[0]); i++)
-		if (code == transient[i])
-			return true;
-	return false;
-}
-
 /* Fills the outcome; returns `code` (a negative errno). */
 static int fail(struct sink_attempt *attempt, int code, const char *what)
 {
@@ -100,7 +89,7 @@ static int fail(struct sink_attempt *attempt, int code, const char *what)
 
 	error_set(&text, code, "cannot %s %s/%s: %s", what, attempt->sink->path, attempt->name, strerror(-code));
 	report_text_copy(attempt->outcome.error, sizeof(attempt->outcome.error), text.text);
-	attempt->outcome.verdict = is_transient(-code) ? SINK_RETRY : SINK_REFUSED;
+	attempt->outcome.verdict = directory_file_may_pass(-code) ? SINK_RETRY : SINK_REFUSED;
 	return code;
 }
 
@@ -147,21 +136,6 @@ static void finish_stage(struct sink_attempt *attempt)
 	pthread_mutex_unlock(&attempt->lock);
 }
 
-static int write_all(int fd, const uint8_t *bytes, size_t size)
-{
-	while (size > 0) {
-		ssize_t written = write(fd, bytes, size);
-
-		if (written < 0 && errno == EINTR)
-			continue;
-		if (written < 0)
-			return -errno;
-		bytes += written;
-		size -= (size_t)written;
-	}
-	return 0;
-}
-
 /* Reserves the space, so that a full disk fails before the first byte. Not every filesystem supports it. */
 static int reserve(int fd, uint64_t size_bytes)
 {
@@ -185,7 +159,7 @@ static int write_stream(struct sink_attempt *attempt, int fd)
 	do {
 		r = read_chunk(attempt, chunk, &got);
 		if (r == 0)
-			r = write_all(fd, chunk, got);
+			r = directory_file_write(fd, chunk, got);
 		if (r < 0)
 			return fail(attempt, r, "write");
 		total += got;
@@ -197,85 +171,17 @@ static int write_stream(struct sink_attempt *attempt, int fd)
 	return 0;
 }
 
-/* "<name>" for number 0, else "<name less extension>-<number>.<extension>". 0 or -ENAMETOOLONG. */
-static int numbered_name(char numbered[static NAME_MAX + 1], const char *name, unsigned number)
-{
-	const char *extension = strrchr(name, '.');
-	int length;
-
-	if (!extension)
-		extension = name + strlen(name);
-	if (number == 0)
-		length = snprintf(numbered, NAME_MAX + 1, "%s", name);
-	else
-		length =
-			snprintf(numbered, NAME_MAX + 1, "%.*s-%u%s", (int)(extension - name), name, number, extension);
-	return length < 0 || length > NAME_MAX ? -ENAMETOOLONG : 0;
-}
-
-/* Creates a new file. Returns its descriptor, with its name in `temporary`, or a negative errno. */
-static int create_temporary(int directory_fd, const char *name, char temporary[static NAME_MAX + 1])
-{
-	for (unsigned number = 0; number < NAME_ATTEMPTS_MAX; number++) {
-		char numbered[NAME_MAX + 1];
-		int r = numbered_name(numbered, name, number), length, fd;
-
-		if (r < 0)
-			return r;
-		length = snprintf(temporary, NAME_MAX + 1, ".%s.part", numbered);
-		if (length < 0 || length > NAME_MAX)
-			return -ENAMETOOLONG;
-		fd = openat(directory_fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, FILE_MODE);
-		if (fd >= 0 && directory_quota_claim(fd) == 0)
-			return fd;
-		if (fd >= 0)
-			close(fd); /* a process that has just started took it for an orphan */
-		else if (errno != EEXIST)
-			return -errno;
-	}
-	return -EEXIST;
-}
-
-/* Gives the file its name unless that is taken. 0 or a negative errno; on success the temporary name is gone. */
-static int link_name(int directory_fd, const char *temporary, const char *name)
-{
-	if (linkat(directory_fd, temporary, directory_fd, name, 0) == 0) {
-		unlinkat(directory_fd, temporary, 0);
-		return 0;
-	}
-	if (errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS && errno != EMLINK)
-		return -errno;
-	return renameat2(directory_fd, temporary, directory_fd, name, RENAME_NOREPLACE) == 0 ? 0 : -errno;
-}
-
 static int name_file(struct sink_attempt *attempt, int directory_fd, const char *temporary)
 {
 	char name[NAME_MAX + 1];
-	int r = -EEXIST;
+	const char *what;
+	const int r = directory_file_name(directory_fd, temporary, attempt->name, name, &what);
 
-	for (unsigned number = 0; r == -EEXIST && number < NAME_ATTEMPTS_MAX; number++) {
-		r = numbered_name(name, attempt->name, number);
-		if (r == 0)
-			r = link_name(directory_fd, temporary, name);
-	}
 	if (r < 0)
-		return fail(attempt, r, "name");
-	if (fsync(directory_fd) < 0 && errno != EINVAL) { /* EINVAL: the filesystem cannot flush a directory */
-		r = fail(attempt, -errno, "flush the directory of");
-		unlinkat(directory_fd, name, 0);
-		return r;
-	}
+		return fail(attempt, r, what);
 	attempt->outcome.verdict = SINK_OK;
-	if ((size_t)snprintf(attempt->outcome.url, sizeof(attempt->outcome.url), "%s/%s", attempt->sink->path, name) >=
-	    sizeof(attempt->outcome.url))
-		attempt->outcome.url[0] = '\0'; /* too long to report */
+	directory_file_url(attempt->outcome.url, sizeof(attempt->outcome.url), attempt->sink->path, name);
 	return 0;
-}
-
-/* Names are made safe long before; an unsafe one must not lead out of the directory. */
-static bool is_plain_name(const char *name)
-{
-	return name[0] && name[0] != '.' && !strchr(name, '/');
 }
 
 static void write_temporary(struct sink_attempt *attempt, int directory_fd)
@@ -284,7 +190,7 @@ static void write_temporary(struct sink_attempt *attempt, int directory_fd)
 	char temporary[NAME_MAX + 1];
 	int r;
 
-	fd = create_temporary(directory_fd, attempt->name, temporary);
+	fd = directory_file_create(directory_fd, attempt->name, temporary);
 	if (fd < 0) {
 		fail(attempt, fd, "create");
 		return;
@@ -304,7 +210,7 @@ static void write_file(struct sink_attempt *attempt)
 
 	if (!enter_stage(attempt, STAGE_WRITING))
 		return;
-	if (!is_plain_name(attempt->name)) {
+	if (!directory_file_is_plain(attempt->name)) {
 		fail(attempt, -EINVAL, "create");
 		return;
 	}
@@ -386,6 +292,43 @@ static struct sink_attempt *directory_start(struct sink *sink, const struct sink
 	return take(attempt);
 }
 
+/* --- files that grow --- */
+
+static void on_growing_done(void *ctx, const struct sink_outcome *outcome)
+{
+	struct sink_attempt *attempt = ctx;
+
+	attempt->done(attempt->ctx, outcome);
+	free(attempt);
+}
+
+static struct sink_attempt *directory_start_growing(struct sink *sink, const struct sink_file *file,
+						    sink_attempt_done done, void *ctx)
+{
+	const struct directory_sink *directory_sink = container_of(sink, struct directory_sink, sink);
+	const struct directory_stream_options options = {directory_sink->offload, directory_sink->quota,
+							 directory_sink->path};
+	struct sink_attempt *attempt = calloc(1, sizeof(*attempt));
+
+	if (!attempt)
+		return NULL;
+	attempt->done = done;
+	attempt->ctx = ctx;
+	attempt->growing = directory_stream_new(&options, file, on_growing_done, attempt);
+	if (attempt->growing)
+		return attempt;
+	free(attempt);
+	return NULL;
+}
+
+static void directory_more(struct sink *sink, struct sink_attempt *attempt)
+{
+	(void)sink;
+	directory_stream_more(attempt->growing);
+}
+
+/* --- cancelling --- */
+
 /* The deadline, on the monotonic clock, shared by all attempts that are cancelled now. */
 static struct timespec cancel_deadline(struct directory_sink *directory_sink)
 {
@@ -409,6 +352,12 @@ static bool directory_cancel(struct sink *sink, struct sink_attempt *attempt, st
 	enum stage stage;
 	int r = 0;
 
+	if (attempt->growing) {
+		const bool ended = directory_stream_cancel(attempt->growing, outcome);
+
+		free(attempt);
+		return ended;
+	}
 	pthread_mutex_lock(&attempt->lock);
 	while (attempt->stage == STAGE_NAMING && r != ETIMEDOUT)
 		r = pthread_cond_clockwait(&attempt->ended, &attempt->lock, CLOCK_MONOTONIC, &deadline);
@@ -558,6 +507,8 @@ static const struct sink_class directory_class = {
 	.free = directory_free,
 	.address = directory_address,
 	.remove = directory_remove,
+	.start_growing = directory_start_growing,
+	.more = directory_more,
 };
 
 struct sink *directory_sink_new(struct event_base *loop, const char *name, const char *path,

@@ -16,6 +16,10 @@
  * the key, or that it expired. If the connection is lost during RPUSH, it is unknown whether the chunk arrived; so the
  * attempt ends, and the next one begins with DEL.
  *
+ * A file that grows has a header of its own until it ends; LSET replaces it then. Between its chunks the attempt waits,
+ * sees to room for the next one, and renews the expiry. Where redis.file_size or files_size allow no more it is cut
+ * after a whole block, and the attempt is refused.
+ *
  * A cancelled attempt lives on without its file until its commands are answered, at the latest by their deadline.
  */
 #include "sink/redis_sink.h"
@@ -37,8 +41,10 @@
 #include "sink/redis_held.h"
 #include "sink/report_text.h"
 #include "sink/sink.h"
+#include "sink/whole_blocks.h"
 
 #define TTL_TEXT_SIZE 24
+#define EXPIRY_RENEWALS 4 /* of a file that grows, in the time after which it would expire */
 
 struct redis_sink {
 	struct sink sink;
@@ -51,9 +57,22 @@ struct redis_sink {
 	uint64_t bytes_max;
 	struct redis_held *held;
 	char ttl[TTL_TEXT_SIZE]; /* seconds */
+	uint64_t ttl_ns;
 };
 
-enum step { STEP_BEGIN, STEP_ROOM, STEP_DELETE, STEP_HEADER, STEP_CHUNKS, STEP_EXPIRE, STEP_REPLICATED, STEP_CLEAN_UP };
+enum step {
+	STEP_BEGIN,
+	STEP_ROOM,
+	STEP_DELETE,
+	STEP_HEADER,
+	STEP_CHUNKS,
+	STEP_RENEW, /* of a file that grows: its expiry */
+	STEP_WAIT,  /* for more bytes of it; no command is in flight */
+	STEP_FINAL_HEADER,
+	STEP_EXPIRE,
+	STEP_REPLICATED,
+	STEP_CLEAN_UP
+};
 
 struct sink_attempt {
 	struct redis_sink *redis_sink;
@@ -61,10 +80,15 @@ struct sink_attempt {
 	struct event *event; /* runs the first step, and reports the outcome */
 	unsigned replies_pending;
 	bool finished; /* cancelled, or about to report */
-	char *key;
+	char *key, *name;
 	const struct sink_file *file; /* NULL once closed */
 	struct byte_stream stream;
 	uint64_t chunks, chunks_sent;
+	uint8_t *chunk;			       /* of a file that grows: the next one, or the one in flight; else NULL */
+	size_t chunk_bytes;		       /* in it */
+	uint64_t stored_bytes;		       /* of a file that grows */
+	uint64_t expiry_set_ns;		       /* boot time */
+	struct whole_blocks blocks;	       /* of what is stored */
 	size_t asked;			       /* files that were found to be there still, the oldest ones */
 	char *asked_key;		       /* of the file asked for now */
 	struct redis_replication_check *check; /* while it runs */
@@ -90,7 +114,9 @@ static void attempt_free(struct sink_attempt *attempt)
 	if (attempt->event)
 		event_free(attempt->event);
 	free(attempt->key);
+	free(attempt->name);
 	free(attempt->asked_key);
+	free(attempt->chunk);
 	free(attempt);
 }
 
@@ -109,6 +135,7 @@ static void fail(struct sink_attempt *attempt, enum sink_verdict verdict, const 
 {
 	struct error text;
 
+	attempt->outcome.sent_bytes = attempt->stored_bytes;
 	if (!attempt->check) /* what is left of it expires */
 		redis_held_remove(attempt->redis_sink->held, attempt->key);
 	error_set(&text, 0, "cannot store it under %s: %s", attempt->key, why);
@@ -117,12 +144,17 @@ static void fail(struct sink_attempt *attempt, enum sink_verdict verdict, const 
 	finish(attempt);
 }
 
+static void set_url(const struct sink_attempt *attempt, struct sink_outcome *outcome)
+{
+	if ((size_t)snprintf(outcome->url, sizeof(outcome->url), "redis:%s", attempt->key) >= sizeof(outcome->url))
+		outcome->url[0] = '\0'; /* too long to report */
+}
+
 static void succeed(struct sink_attempt *attempt)
 {
-	attempt->outcome.verdict = SINK_OK;
-	if ((size_t)snprintf(attempt->outcome.url, sizeof(attempt->outcome.url), "redis:%s", attempt->key) >=
-	    sizeof(attempt->outcome.url))
-		attempt->outcome.url[0] = '\0'; /* too long to report */
+	attempt->outcome.verdict = attempt->outcome.error[0] ? SINK_REFUSED : SINK_OK; /* refused: it was cut */
+	attempt->outcome.sent_bytes = attempt->stored_bytes;
+	set_url(attempt, &attempt->outcome);
 	finish(attempt);
 }
 
@@ -144,6 +176,7 @@ static int64_t expected_reply(const struct sink_attempt *attempt)
 {
 	switch (attempt->step) {
 	case STEP_HEADER: /* to both commands: a list of one element, which expires */
+	case STEP_RENEW:
 	case STEP_EXPIRE:
 		return 1;
 	case STEP_CHUNKS:
@@ -162,6 +195,7 @@ static void on_failure(struct sink_attempt *attempt, const struct redis_result *
 	/* A server without room for the rest must not keep the beginning. */
 	if (refused && pushing && attempt->replies_pending == 0) {
 		event_del(attempt->event);
+		attempt->outcome.sent_bytes = 0;
 		attempt->step = STEP_CLEAN_UP;
 		run_next_step(attempt);
 	}
@@ -238,10 +272,17 @@ static bool send_expire(struct sink_attempt *attempt)
 	return send_command(attempt, 3, argv, NULL);
 }
 
+static bool grows(const struct sink_attempt *attempt)
+{
+	return attempt->chunk;
+}
+
 static void send_header(struct sink_attempt *attempt)
 {
-	json_t *header = json_pack("{s:i,s:s,s:I,s:I}", "v", 1, "name", attempt->file->name, "size",
-				   (json_int_t)attempt->stream.size_bytes, "chunks", (json_int_t)attempt->chunks);
+	json_t *header = grows(attempt) ? json_pack("{s:i,s:s,s:b}", "v", 1, "name", attempt->name, "growing", 1)
+					: json_pack("{s:i,s:s,s:I,s:I}", "v", 1, "name", attempt->name, "size",
+						    (json_int_t)attempt->stream.size_bytes, "chunks",
+						    (json_int_t)attempt->chunks);
 	cleanup(cleanup_free) char *text = header ? json_dumps(header, JSON_COMPACT) : NULL;
 	const char *const argv[] = {"RPUSH", attempt->key, text};
 
@@ -250,8 +291,25 @@ static void send_header(struct sink_attempt *attempt)
 		fail(attempt, SINK_RETRY, "out of memory");
 		return;
 	}
+	attempt->expiry_set_ns = clock_boottime_ns();
 	if (send_command(attempt, 3, argv, NULL))
 		send_expire(attempt);
+}
+
+/* Of a file that grew: it has `bytes` in the chunks sent so far. */
+static void send_final_header(struct sink_attempt *attempt, uint64_t bytes)
+{
+	json_t *header = json_pack("{s:i,s:s,s:I,s:I}", "v", 1, "name", attempt->name, "size", (json_int_t)bytes,
+				   "chunks", (json_int_t)attempt->chunks_sent);
+	cleanup(cleanup_free) char *text = header ? json_dumps(header, JSON_COMPACT) : NULL;
+	const char *const argv[] = {"LSET", attempt->key, "0", text};
+
+	json_decref(header);
+	attempt->step = STEP_FINAL_HEADER;
+	if (text)
+		send_command(attempt, 4, argv, NULL);
+	else if (!attempt->finished)
+		fail(attempt, SINK_RETRY, "out of memory");
 }
 
 static void send_chunk(struct sink_attempt *attempt)
@@ -280,14 +338,41 @@ static void send_chunk(struct sink_attempt *attempt)
 	send_command(attempt, 3, argv, argvlen);
 }
 
-/* Starts the upload if there is room, else asks whether the next file is there still. */
+static void send_growing_chunk(struct sink_attempt *attempt)
+{
+	const char *const argv[] = {"RPUSH", attempt->key, (const char *)attempt->chunk};
+	const size_t argvlen[] = {strlen(argv[0]), strlen(attempt->key), attempt->chunk_bytes};
+
+	attempt->step = STEP_CHUNKS;
+	attempt->chunks_sent++;
+	send_command(attempt, 3, argv, argvlen);
+}
+
+/* A file that grows ends here, although there is more of it. */
+static void cut(struct sink_attempt *attempt, const char *why)
+{
+	struct error text;
+
+	error_set(&text, 0, "it has the first %" PRIu64 " bytes of the file: %s", attempt->stored_bytes, why);
+	report_text_copy(attempt->outcome.error, sizeof(attempt->outcome.error), text.text);
+	send_final_header(attempt, attempt->stored_bytes);
+}
+
+/* Starts the upload, or sends the next chunk of a file that grows, if there is room; else asks whether the next file is
+ * there still. */
 static void make_room(struct sink_attempt *attempt)
 {
 	const struct redis_sink *redis_sink = attempt->redis_sink;
+	const uint64_t size =
+		grows(attempt) ? attempt->stored_bytes + attempt->chunk_bytes : attempt->stream.size_bytes;
 	const char *key;
 	struct error text;
 
-	if (redis_held_add(redis_sink->held, attempt->key, attempt->stream.size_bytes)) {
+	if (redis_held_add(redis_sink->held, attempt->key, size)) {
+		if (attempt->chunk_bytes) {
+			send_growing_chunk(attempt);
+			return;
+		}
 		attempt->step = STEP_DELETE;
 		send_delete(attempt);
 		return;
@@ -298,8 +383,13 @@ static void make_room(struct sink_attempt *attempt)
 		error_set(&text, 0,
 			  "this node's files in Redis take %" PRIu64 " bytes already, and %" PRIu64
 			  " more are too many (redis.files_size)",
-			  redis_held_bytes(redis_sink->held), attempt->stream.size_bytes);
-		fail(attempt, SINK_RETRY, text.text);
+			  redis_held_bytes(redis_sink->held), size);
+		if (!attempt->stored_bytes) {
+			fail(attempt, SINK_RETRY, text.text);
+			return;
+		}
+		(void)redis_held_add(redis_sink->held, attempt->key, attempt->stored_bytes);
+		cut(attempt, text.text);
 		return;
 	}
 	free(attempt->asked_key);
@@ -315,6 +405,10 @@ static void start_upload(struct sink_attempt *attempt)
 	const uint64_t size = attempt->stream.size_bytes, max = attempt->redis_sink->bytes_max;
 	struct error text;
 
+	if (grows(attempt)) {
+		make_room(attempt);
+		return;
+	}
 	if (size > max) {
 		error_set(&text, 0, "%" PRIu64 " bytes are more than redis.file_size allows (%" PRIu64 ")", size, max);
 		fail(attempt, SINK_REFUSED, text.text);
@@ -348,10 +442,65 @@ static void check_replicated(struct sink_attempt *attempt)
 
 	attempt->step = STEP_REPLICATED;
 	close_stream(attempt);
-	attempt->check = redis_replication_check(replication, attempt->key, (int64_t)attempt->chunks + 1,
-						 attempt->redis_sink->ttl, on_replicated, attempt);
+	const int64_t chunks = (int64_t)(grows(attempt) ? attempt->chunks_sent : attempt->chunks);
+	attempt->check = redis_replication_check(replication, attempt->key, chunks + 1, attempt->redis_sink->ttl,
+						 on_replicated, attempt);
 	if (!attempt->check)
 		fail(attempt, SINK_RETRY, "out of memory");
+}
+
+/* How much of the chunk fits, up to the end of a whole block. */
+static size_t bytes_that_fit(const struct sink_attempt *attempt)
+{
+	const uint64_t left = attempt->redis_sink->bytes_max - attempt->stored_bytes;
+	struct whole_blocks blocks = attempt->blocks;
+
+	if (attempt->chunk_bytes <= left)
+		return attempt->chunk_bytes;
+	whole_blocks_pass(&blocks, attempt->chunk, (size_t)left);
+	return blocks.end_bytes > attempt->stored_bytes ? (size_t)(blocks.end_bytes - attempt->stored_bytes) : 0;
+}
+
+/* Sends the next chunk of a file that grows, waits for it, or ends the file. */
+static void go_on_growing(struct sink_attempt *attempt)
+{
+	struct error text;
+
+	attempt->chunk_bytes = attempt->stream.read(attempt->stream.ctx, attempt->chunk, REDIS_SINK_CHUNK_BYTES);
+	if (!attempt->chunk_bytes && !attempt->stream.ended(attempt->stream.ctx)) {
+		attempt->step = STEP_WAIT;
+		return;
+	}
+	const size_t fits = bytes_that_fit(attempt);
+	const bool whole = fits == attempt->chunk_bytes;
+	attempt->chunk_bytes = fits;
+	attempt->asked = 0;
+	if (fits) {
+		make_room(attempt);
+	} else if (whole) {
+		send_final_header(attempt, attempt->stored_bytes);
+	} else {
+		error_set(&text, 0, "redis.file_size allows %" PRIu64, attempt->redis_sink->bytes_max);
+		if (attempt->stored_bytes)
+			cut(attempt, text.text);
+		else
+			fail(attempt, SINK_REFUSED, text.text);
+	}
+}
+
+/* A chunk of a file that grows is stored. */
+static void note_chunk(struct sink_attempt *attempt)
+{
+	whole_blocks_pass(&attempt->blocks, attempt->chunk, attempt->chunk_bytes);
+	attempt->stored_bytes += attempt->chunk_bytes;
+	attempt->chunk_bytes = 0;
+	if (clock_boottime_ns() - attempt->expiry_set_ns < attempt->redis_sink->ttl_ns / EXPIRY_RENEWALS) {
+		go_on_growing(attempt);
+		return;
+	}
+	attempt->step = STEP_RENEW;
+	attempt->expiry_set_ns = clock_boottime_ns();
+	send_expire(attempt);
 }
 
 /* All commands so far were answered as expected. */
@@ -368,8 +517,15 @@ static void run_next_step(struct sink_attempt *attempt)
 		attempt->step = STEP_HEADER;
 		send_header(attempt);
 		return;
+	case STEP_RENEW:
+		go_on_growing(attempt);
+		return;
 	case STEP_HEADER:
 	case STEP_CHUNKS:
+		if (grows(attempt)) {
+			note_chunk(attempt);
+			return;
+		}
 		attempt->step = attempt->chunks_sent < attempt->chunks ? STEP_CHUNKS : STEP_EXPIRE;
 		if (attempt->step == STEP_CHUNKS) {
 			send_chunk(attempt);
@@ -377,9 +533,14 @@ static void run_next_step(struct sink_attempt *attempt)
 		}
 		send_expire(attempt);
 		return;
+	case STEP_FINAL_HEADER:
+		attempt->step = STEP_EXPIRE;
+		send_expire(attempt);
+		return;
 	case STEP_EXPIRE:
 		check_replicated(attempt);
 		return;
+	case STEP_WAIT:
 	case STEP_REPLICATED:
 		return;
 	case STEP_CLEAN_UP:
@@ -429,21 +590,58 @@ static struct sink_attempt *redis_sink_start(struct sink *sink, const struct sin
 	attempt->event = event_new(redis_sink->loop, -1, 0, on_event, attempt);
 	if (asprintf(&attempt->key, "%s%s", redis_sink->prefix, file->capture ? file->capture : file->id) < 0)
 		attempt->key = NULL;
-	if (!attempt->event || !attempt->key || !file->open(file->ctx, &attempt->stream))
+	attempt->name = strdup(file->name);
+	if (!attempt->event || !attempt->key || !attempt->name || !file->open(file->ctx, &attempt->stream))
 		return NULL;
 	attempt->file = file;
 	event_active(attempt->event, EV_TIMEOUT, 0);
 	return take(attempt);
 }
 
+static struct sink_attempt *redis_sink_start_growing(struct sink *sink, const struct sink_file *file,
+						     sink_attempt_done done, void *ctx)
+{
+	uint8_t *chunk = malloc(REDIS_SINK_CHUNK_BYTES);
+	struct sink_attempt *attempt = chunk ? redis_sink_start(sink, file, done, ctx) : NULL;
+
+	if (attempt)
+		attempt->chunk = chunk;
+	else
+		free(chunk);
+	return attempt;
+}
+
+static void redis_sink_more(struct sink *sink, struct sink_attempt *attempt)
+{
+	(void)sink;
+	if (attempt->step == STEP_WAIT && !attempt->finished)
+		go_on_growing(attempt);
+}
+
+/* What there is of a file that grows gets its header; else the key goes. */
+static void leave(struct sink_attempt *attempt, bool restarts, struct sink_outcome *outcome)
+{
+	const uint64_t bytes = attempt->stored_bytes + (attempt->step == STEP_CHUNKS ? attempt->chunk_bytes : 0);
+
+	if (!grows(attempt) || restarts || !bytes) {
+		(void)send_delete(attempt);
+		return;
+	}
+	send_final_header(attempt, bytes);
+	outcome->sent_bytes = bytes;
+	set_url(attempt, outcome);
+}
+
 static bool redis_sink_cancel(struct sink *sink, struct sink_attempt *attempt, struct sink_outcome *outcome)
 {
+	const bool restarts = attempt->file && attempt->file->restarts && attempt->file->restarts(attempt->file->ctx);
 	const bool already_ended = attempt->finished;
 	const bool pushing = attempt->step > STEP_DELETE && attempt->step < STEP_REPLICATED && !already_ended;
 	const bool awaiting_replication = attempt->step == STEP_REPLICATED;
 
 	(void)sink;
 	*outcome = attempt->outcome;
+	outcome->sent_bytes = attempt->stored_bytes;
 	if (awaiting_replication && !already_ended) {
 		outcome->verdict = SINK_RETRY;
 		snprintf(outcome->error, sizeof(outcome->error), "it is stored under %s, but perhaps on no replica yet",
@@ -455,10 +653,10 @@ static bool redis_sink_cancel(struct sink *sink, struct sink_attempt *attempt, s
 	attempt->finished = true;
 	close_stream(attempt);
 	if (pushing)
-		(void)send_delete(attempt);
+		leave(attempt, restarts, outcome);
 	if (attempt->replies_pending == 0)
 		attempt_free(attempt);
-	return already_ended || awaiting_replication;
+	return already_ended || awaiting_replication || outcome->url[0];
 }
 
 static void redis_sink_free(struct sink *sink)
@@ -524,6 +722,8 @@ static const struct sink_class redis_sink_class = {
 	.free = redis_sink_free,
 	.address = redis_sink_address,
 	.remove = redis_sink_remove,
+	.start_growing = redis_sink_start_growing,
+	.more = redis_sink_more,
 };
 
 /* "redis://host:port", or of the first Sentinel. NULL on ENOMEM. */
@@ -551,6 +751,7 @@ struct sink *redis_sink_new(struct event_base *loop, const char *name, const str
 	redis_sink->sink = (struct sink){.class = &redis_sink_class, .name = strdup(name)};
 	redis_sink->loop = loop;
 	redis_sink->bytes_max = options->bytes_max;
+	redis_sink->ttl_ns = options->ttl_ns;
 	snprintf(redis_sink->ttl, sizeof(redis_sink->ttl), "%" PRIu64,
 		 options->ttl_ns < NS_PER_S ? 1 : options->ttl_ns / NS_PER_S);
 	if (asprintf(&redis_sink->prefix, "{%s}:file:%s:", options->channel, options->node) < 0)

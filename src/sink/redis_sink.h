@@ -3,6 +3,9 @@
  * Sink: Redis. A file becomes the list {CHANNEL}:file:NODE:CAPTURE (CHANNEL is a hash tag, so that in a Cluster all
  * keys of a channel are in one slot): first a header in JSON, {"v":1,"name":…,"size":bytes,"chunks":n}, then n chunks
  * of 256 KiB, the last one shorter. It expires, even if unfinished. Its url is "redis:" and the key.
+ *
+ * Of a file that grows, chunks may be shorter, and the header is {"v":1,"name":…,"growing":true} until the file is
+ * whole.
  */
 #pragma once
 

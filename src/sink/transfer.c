@@ -353,6 +353,7 @@ static void start_attempt(struct transfer *transfer)
 	log_debug(sink, "delivery-attempt", log_str("id", transfer->source->id),
 		  log_str("file", transfer->source->name), log_str("destination", sink->name),
 		  log_uint("attempt", transfer->attempts), log_uint("running", transfer->destination->running));
+	transfer->file.copies = transfer->copies;
 	transfer->attempt = sink->class->start(sink, &transfer->file, attempt_done, transfer);
 	if (transfer->attempt)
 		return;

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -27,7 +28,8 @@ static void on_readable(evutil_socket_t fd, short what, void *ctx)
 
 	(void)what;
 	for (int i = 0; i < BURST; i++) {
-		const ssize_t size = recv(fd, input->bytes, DATAGRAM_BYTES_MAX, 0);
+		const ssize_t size = recv(fd, input->bytes, DATAGRAM_BYTES_MAX, MSG_TRUNC);
+		const bool is_cut = size > DATAGRAM_BYTES_MAX;
 
 		if (size < 0 && errno == EINTR)
 			continue;
@@ -35,7 +37,8 @@ static void on_readable(evutil_socket_t fd, short what, void *ctx)
 			return;
 		const struct trigger_message message = {.origin = input->origin,
 							.bytes = input->bytes,
-							.size = (size_t)size};
+							.size = is_cut ? 0 : (size_t)size,
+							.refusal = is_cut ? "a datagram is too long" : NULL};
 		input->handler.message(input->handler.ctx, &message);
 	}
 }

@@ -9,7 +9,7 @@
 struct datagram_input;
 struct event_base;
 
-#define DATAGRAM_BYTES_MAX (256 * 1024) /* longer ones are cut, and so cannot be read as JSON */
+#define DATAGRAM_BYTES_MAX (256 * 1024) /* longer ones are messages with a `refusal` */
 
 /* Binds a unix socket at an absolute path, which replaces a socket that is there already, or UDP at "host:port" with a
  * numeric host. NULL and `err` on failure. */

@@ -196,6 +196,13 @@ static void warn(struct file_input *input, const char *error)
 			    log_uint("suppressed", suppressed));
 }
 
+static void refuse(const struct file_input *input, const char *why)
+{
+	const struct trigger_message message = {.origin = input->origin, .bytes = "", .refusal = why};
+
+	input->handler.message(input->handler.ctx, &message);
+}
+
 /* Without a carriage return at its end. */
 static void pass_on(const struct file_input *input, const char *text, size_t size)
 {
@@ -218,7 +225,7 @@ static void add_to_line(struct file_input *input, const char *text, size_t size)
 {
 	if (input->skipping || buffer_append(&input->line, text, size) == 0)
 		return;
-	warn(input, "a line is too long");
+	refuse(input, "a line is too long");
 	buffer_clear(&input->line);
 	input->skipping = true;
 }

@@ -13,7 +13,7 @@
 struct event_base;
 struct file_input;
 
-#define FILE_LINE_BYTES_MAX (1024 * 1024) /* longer lines are left out */
+#define FILE_LINE_BYTES_MAX (1024 * 1024) /* longer lines are left out: messages with a `refusal` */
 
 /* `path` is absolute; the file need not be there. NULL and `err` on failure. */
 struct file_input *file_input_new(struct event_base *loop, const char *path, struct trigger_handler handler,

@@ -110,17 +110,22 @@ static bool accept_stream(struct redis_queue *queue, const redisReply *reply)
 	return accept_entries(queue, reply->element[0]->element[1], true);
 }
 
+/* Without one, another read follows later, unless the queue is being freed. */
+static bool has_answer(struct redis_queue *queue, const struct redis_result *result)
+{
+	if (result->code < 0 && result->code != -ECANCELED) {
+		warn(queue, result->error);
+		retry_later(queue);
+	}
+	return result->code >= 0;
+}
+
 static void on_read(void *ctx, const struct redis_result *result)
 {
 	struct redis_queue *queue = ctx;
 
-	if (result->code == -ECANCELED)
+	if (!has_answer(queue, result))
 		return;
-	if (result->code < 0) {
-		warn(queue, result->error);
-		retry_later(queue);
-		return;
-	}
 	const bool some = queue->kind == REDIS_QUEUE_LIST ? accept_items(queue, result->reply)
 							  : accept_stream(queue, result->reply);
 	if (!some && clock_boottime_ns() - queue->asked_ns < EMPTY_MIN_NS)
@@ -133,13 +138,8 @@ static void on_last_id(void *ctx, const struct redis_result *result)
 {
 	struct redis_queue *queue = ctx;
 
-	if (result->code == -ECANCELED)
+	if (!has_answer(queue, result))
 		return;
-	if (result->code < 0) {
-		warn(queue, result->error);
-		retry_later(queue);
-		return;
-	}
 	if (!accept_entries(queue, result->reply, false))
 		snprintf(queue->last_id, sizeof(queue->last_id), "0-0");
 	log_notice("input-ready", log_str("input", queue->origin), log_str("after", queue->last_id));

@@ -2,15 +2,9 @@
 /* Any text is a set of rules or has faults, and any rule can be applied to an alert. */
 #include <errno.h>
 #include <stdint.h>
-#include <stdlib.h>
 
 #include "alert/alert_rules.h"
-
-#define REQUIRE(what)            \
-	do {                     \
-		if (!(what))     \
-			abort(); \
-	} while (0)
+#include "require.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -12,13 +12,9 @@
 #include "base/utf8.h"
 #include "config/config.h"
 #include "request/request.h"
+#include "require.h"
 
 #define OWN(text) ((char[]){text})
-#define REQUIRE(what)            \
-	do {                     \
-		if (!(what))     \
-			abort(); \
-	} while (0)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <jansson.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -15,14 +14,10 @@
 #include "request/canonical_json.h"
 #include "request/request_peek.h"
 #include "request/signature.h"
+#include "require.h"
 
 #define OWN(text) ((char[]){text})
 #define CANONICAL_MAX (8 * REQUEST_SIZE_MAX)
-#define REQUIRE(what)            \
-	do {                     \
-		if (!(what))     \
-			abort(); \
-	} while (0)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -27,6 +27,7 @@
 #include "sink/http_sink.h"
 #include "sink/redis_sink.h"
 #include "sink/sftp_sink.h"
+#include "sink/s3/s3_sink.h"
 
 #define FILES_MAX 256
 #define SENTINELS_MAX 8
@@ -38,6 +39,9 @@ struct options {
 	struct cloudshark_sink_options cloudshark;
 	struct redis_options redis; /* port 0: no such sink */
 	struct redis_sink_options redis_file;
+	struct s3_sink_options s3; /* no bucket: no such sink */
+	const char *s3_secret, *s3_token;
+	struct sink_overrides overrides;
 	char *sentinels[SENTINELS_MAX];
 	struct http_sink_options http; /* without its secrets */
 	struct sftp_sink_options sftp; /* without its secret; host NULL: no such sink */
@@ -45,7 +49,7 @@ struct options {
 	const char *http_url, *http_url_file, *http_token, *http_password; /* http_url NULL: no such sink */
 	char *http_headers[HEADERS_MAX], *http_forms[HEADERS_MAX];
 	struct delivery_options delivery;
-	const char *directory, *tags, *comment, *customer, *path;
+	const char *directory, *tags, *comment, *customer, *filter, *path;
 	uint64_t generated_records; /* 0: a real file */
 	unsigned files;
 };
@@ -55,6 +59,7 @@ struct probe {
 	struct event_base *loop;
 	struct deliveries *deliveries;
 	struct secret *secrets[4];
+	struct secret *s3_secret, *s3_token;
 	uint8_t *content;
 	uint64_t size;
 	struct upload *uploads;
@@ -205,12 +210,14 @@ static int start_uploads(struct probe *probe)
 		upload->file = (struct sink_file){.name = upload->name,
 						  .tags = options->tags,
 						  .comment = options->comment,
+						  .customer = options->customer,
+						  .filter = options->filter,
 						  .id = "probe",
 						  .capture = upload->capture,
 						  .node = "n1",
 						  .interface = "eth0",
-						  .customer = options->customer,
 						  .time_ns = UINT64_C(1795423260123000000),
+						  .overrides = options->overrides,
 						  .ctx = upload,
 						  .open = upload_open,
 						  .close = upload_close};
@@ -263,9 +270,22 @@ static struct sink *make_sftp(struct probe *probe)
 	return sftp_sink_new(probe->loop, "sftp", &options->sftp);
 }
 
+static struct sink *make_s3(struct probe *probe)
+{
+	struct s3_sink_options *options = &probe->options.s3;
+
+	options->access_key = probe->s3_secret = secret_new(probe->options.s3_secret, NULL, NULL, NULL);
+	options->session_token = probe->s3_token = secret_new(probe->options.s3_token, NULL, NULL, NULL);
+	options->verify = probe->options.cloudshark.verify;
+	options->ca_file = probe->options.cloudshark.ca_file;
+	options->window_ns = probe->options.cloudshark.window_ns;
+	options->backoff_ns = probe->options.delivery.first_backoff_ns;
+	return probe->s3_secret && probe->s3_token ? s3_sink_new(probe->loop, "s3", options) : NULL;
+}
+
 static int make_deliveries(struct probe *probe)
 {
-	struct sink *sinks[5];
+	struct sink *sinks[6];
 	size_t count = 0;
 
 	if (probe->options.cloudshark.host &&
@@ -274,6 +294,8 @@ static int make_deliveries(struct probe *probe)
 	if (probe->options.directory &&
 	    !(sinks[count++] = directory_sink_new(probe->loop, "local", probe->options.directory,
 						  &(struct directory_quota_options){.name_prefix = "node-"})))
+		return -ENOMEM;
+	if (probe->options.s3.bucket && !(sinks[count++] = make_s3(probe)))
 		return -ENOMEM;
 	if (probe->options.redis.port &&
 	    !(sinks[count++] = redis_sink_new(probe->loop, "redis", &probe->options.redis, &probe->options.redis_file)))
@@ -321,6 +343,10 @@ enum choice {
 	FILES,
 	TAGS,
 	COMMENT,
+	CUSTOMER,
+	CUSTOMER_TOKENS,
+	PUBLIC_URL,
+	FILTER,
 	SIZE,
 	REDIS_PORT,
 	REDIS_SIZE,
@@ -328,7 +354,6 @@ enum choice {
 	REDIS_HELD,
 	SENTINEL,
 	MASTER,
-	CUSTOMER,
 	HTTP_URL,
 	HTTP_URL_FILE,
 	HTTP_POST,
@@ -347,7 +372,20 @@ enum choice {
 	SFTP_PASSPHRASE,
 	SFTP_KNOWN_HOSTS,
 	SFTP_HOST_KEY,
-	SFTP_PATH
+	SFTP_PATH,
+	S3_ENDPOINT,
+	S3_REGION,
+	S3_BUCKET,
+	S3_FOLDER,
+	S3_ACL,
+	S3_ENCRYPTION,
+	S3_KMS_KEY,
+	S3_ID,
+	S3_SECRET,
+	S3_TOKEN,
+	S3_HOST_STYLE,
+	S3_ALLOW,
+	S3_SET
 };
 
 static const struct option option_table[] = {{"scheme", required_argument, NULL, SCHEME},
@@ -368,6 +406,10 @@ static const struct option option_table[] = {{"scheme", required_argument, NULL,
 					     {"files", required_argument, NULL, FILES},
 					     {"tags", required_argument, NULL, TAGS},
 					     {"comment", required_argument, NULL, COMMENT},
+					     {"customer", required_argument, NULL, CUSTOMER},
+					     {"customer-tokens", required_argument, NULL, CUSTOMER_TOKENS},
+					     {"public-url", required_argument, NULL, PUBLIC_URL},
+					     {"filter", required_argument, NULL, FILTER},
 					     {"size", required_argument, NULL, SIZE},
 					     {"redis-port", required_argument, NULL, REDIS_PORT},
 					     {"redis-size", required_argument, NULL, REDIS_SIZE},
@@ -375,7 +417,6 @@ static const struct option option_table[] = {{"scheme", required_argument, NULL,
 					     {"redis-held", required_argument, NULL, REDIS_HELD},
 					     {"sentinel", required_argument, NULL, SENTINEL},
 					     {"master", required_argument, NULL, MASTER},
-					     {"customer", required_argument, NULL, CUSTOMER},
 					     {"http-url", required_argument, NULL, HTTP_URL},
 					     {"http-url-file", required_argument, NULL, HTTP_URL_FILE},
 					     {"http-post", no_argument, NULL, HTTP_POST},
@@ -395,6 +436,19 @@ static const struct option option_table[] = {{"scheme", required_argument, NULL,
 					     {"sftp-known-hosts", required_argument, NULL, SFTP_KNOWN_HOSTS},
 					     {"sftp-host-key", required_argument, NULL, SFTP_HOST_KEY},
 					     {"sftp-path", required_argument, NULL, SFTP_PATH},
+					     {"s3-endpoint", required_argument, NULL, S3_ENDPOINT},
+					     {"s3-region", required_argument, NULL, S3_REGION},
+					     {"s3-bucket", required_argument, NULL, S3_BUCKET},
+					     {"s3-folder", required_argument, NULL, S3_FOLDER},
+					     {"s3-acl", required_argument, NULL, S3_ACL},
+					     {"s3-encryption", required_argument, NULL, S3_ENCRYPTION},
+					     {"s3-kms-key", required_argument, NULL, S3_KMS_KEY},
+					     {"s3-id", required_argument, NULL, S3_ID},
+					     {"s3-secret", required_argument, NULL, S3_SECRET},
+					     {"s3-token", required_argument, NULL, S3_TOKEN},
+					     {"s3-host-style", no_argument, NULL, S3_HOST_STYLE},
+					     {"s3-allow", required_argument, NULL, S3_ALLOW},
+					     {"s3-set-folder", required_argument, NULL, S3_SET},
 					     {0}};
 
 static bool add(char *list[HEADERS_MAX], size_t *count)
@@ -427,6 +481,10 @@ static bool take_option(struct options *options, int choice)
 	case FILES: options->files = (unsigned)number(optarg); break;
 	case TAGS: options->tags = optarg; break;
 	case COMMENT: options->comment = optarg; break;
+	case CUSTOMER: options->customer = optarg; break;
+	case CUSTOMER_TOKENS: options->cloudshark.customers = secret_new(optarg, NULL, NULL, NULL); break;
+	case PUBLIC_URL: options->cloudshark.public_url = optarg; break;
+	case FILTER: options->filter = optarg; options->cloudshark.filter_links = true; break;
 	case SIZE: options->generated_records = number(optarg) / RECORD + 1; break;
 	case REDIS_PORT: options->redis.port = (uint16_t)number(optarg); break;
 	case REDIS_SIZE: options->redis_file.bytes_max = number(optarg); break;
@@ -438,7 +496,6 @@ static bool take_option(struct options *options, int choice)
 		options->sentinels[options->redis.sentinel_count++] = optarg;
 		break;
 	case MASTER: options->redis.master = optarg; break;
-	case CUSTOMER: options->customer = optarg; break;
 	case HTTP_URL: options->http_url = optarg; break;
 	case HTTP_URL_FILE: options->http_url_file = optarg; break;
 	case HTTP_POST: options->http.post = true; break;
@@ -458,6 +515,19 @@ static bool take_option(struct options *options, int choice)
 	case SFTP_KNOWN_HOSTS: options->sftp.known_hosts = optarg; break;
 	case SFTP_HOST_KEY: options->sftp.host_key_sha256 = optarg; break;
 	case SFTP_PATH: options->sftp.path = optarg; break;
+	case S3_ENDPOINT: options->s3.endpoint = optarg; break;
+	case S3_REGION: options->s3.region = optarg; break;
+	case S3_BUCKET: options->s3.bucket = optarg; break;
+	case S3_FOLDER: options->s3.folder = optarg; break;
+	case S3_ACL: options->s3.acl = optarg; break;
+	case S3_ENCRYPTION: options->s3.encryption = optarg; break;
+	case S3_KMS_KEY: options->s3.kms_key = optarg; break;
+	case S3_ID: options->s3.access_id = optarg; break;
+	case S3_SECRET: options->s3_secret = optarg; break;
+	case S3_TOKEN: options->s3_token = optarg; break;
+	case S3_HOST_STYLE: options->s3.style = S3_STYLE_HOST; break;
+	case S3_ALLOW: options->s3.overrides |= s3_overrides(&optarg, 1); break;
+	case S3_SET: options->overrides.folder = optarg; break;
 	default: return false;
 	}
 	/* clang-format on */
@@ -477,6 +547,8 @@ static bool parse_options(struct options *options, int argc, char **argv)
 		.http = {.username = "", .form_field = ""},
 		.http_token = "",
 		.http_password = "",
+		.s3_secret = "",
+		.s3_token = "",
 		.tags = "",
 		.files = 1,
 	};
@@ -489,7 +561,7 @@ static bool parse_options(struct options *options, int argc, char **argv)
 	return (options->path != NULL) == (options->generated_records == 0) && options->files > 0 &&
 	       options->files <= FILES_MAX &&
 	       (options->cloudshark.host || options->directory || options->redis.port || options->http_url ||
-		options->sftp.host);
+		options->sftp.host || options->s3.bucket);
 }
 
 static int probe_run(struct probe *probe)
@@ -509,6 +581,8 @@ static int probe_run(struct probe *probe)
 	deliveries_free(probe->deliveries);
 	for (size_t i = 0; i < sizeof(probe->secrets) / sizeof(*probe->secrets); i++)
 		secret_free(probe->secrets[i]);
+	secret_free(probe->s3_secret);
+	secret_free(probe->s3_token);
 	event_free(sigterm);
 	return r;
 }
@@ -552,5 +626,6 @@ int main(int argc, char **argv)
 	if (probe.loop)
 		event_base_free(probe.loop);
 	free(probe.content);
+	secret_free(probe.options.cloudshark.customers);
 	return r < 0;
 }

@@ -42,10 +42,11 @@ def test_host_traffic_is_measured_beside_every_contender(tmp_path):
     assert all(row["rate_pps"] > 0 for row in rows) and "<svg" in (tmp_path / "host-rate.svg").read_text()
 
 
-def test_alert_rules_are_measured(tmp_path):
-    result = bench("--quick", "--only", "rules", "--to", str(tmp_path))
+def test_alert_rules_and_uploads_are_measured(tmp_path):
+    result = bench("--quick", "--only", "rules,upload", "--to", str(tmp_path))
     assert result.returncode == 0, result.stderr
     results = json.loads((tmp_path / "results.json").read_text())["results"]
+    assert [(row["label"], row["ratio"] > 0) for row in results["upload"]["rows"]] == [("curl -T", True), ("sink s3", True)]
     assert [row["rules"] > row["alerts"] > 0 for row in results["rules"]["rows"]] == [True, True]
     assert 0 < results["alert"]["rows"][0]["p50"] <= results["alert"]["rows"][0]["p99"]
 
@@ -81,6 +82,14 @@ def test_copying_is_measured_cold_and_warm(tmp_path):
                                                       for turn in ("first", "second")]
     assert all(row["bytes"] > 0 and row["cpu"] > 0 for row in rows["stream"])
     assert "<svg" in (tmp_path / "everything.svg").read_text()
+
+
+def test_streamed_capture_shows_its_peak_memory(tmp_path):
+    result = bench("--quick", "--only", "streamed", "--to", str(tmp_path))
+    assert result.returncode == 0, result.stderr
+    rows = json.loads((tmp_path / "results.json").read_text())["results"]["streamed"]["rows"]
+    assert [row["label"] for row in rows] == ["1 MB", "0.06 GB"]
+    assert all(row["peak"] > 0 and row["packets"] + row["lost"] == row["sent"] for row in rows), rows
 
 
 def test_idle_memory_is_measured_before_and_after_a_capture(tmp_path):

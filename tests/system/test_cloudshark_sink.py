@@ -17,9 +17,14 @@ import time
 import urllib.parse
 
 import pytest
+from scapy.layers.inet import ICMP, IP, TCP, UDP, fragment
+from scapy.layers.inet6 import IPv6
+from scapy.layers.l2 import ARP, GRE, Dot1Q, Ether
+from scapy.utils import wrpcap
 
-from lib.cloudshark_server import Behaviour, CloudSharkServer, answer, busy, check_capture, close, hang, ok, redirect, refuse, slow
+from lib.cloudshark_server import Behaviour, CloudSharkServer, answer, busy, check_capture, close, hang, lose, ok, redirect, refuse, slow
 from lib.daemon import PROGRAM
+from lib.pcapfile import CaptureFile, tshark
 from lib.waiting import seconds
 
 PROBE = os.environ.get("UPLOAD_PROBE", os.path.join(os.path.dirname(PROGRAM), "tests", "probes", "upload_probe"))
@@ -286,6 +291,91 @@ def test_copies_are_far_apart(capture):
         outcome = run(capture, "--copy-wait-ms", "300", server=server)
         assert outcome.only["ok"] and time.monotonic() - began > 1.7  # 0.3 and 1.5 s
         assert len(server.requests) == 3
+
+
+# --- a lost answer to a whole upload: the next attempt asks first ---
+
+
+@pytest.mark.parametrize("lost", [lose(), lose(502), lose(504)], ids=["hang up", "502", "504"])
+def test_lost_answer_makes_no_second_file_where_the_server_can_be_asked(capture, lost):
+    with CloudSharkServer(TOKEN, behaviour=[lost], search=[busy(503), busy(504)]) as server:
+        outcome = run(capture, server=server, attempts=9)
+        upload, = server.uploads
+        assert len(server.requests) == 1 and len(server.searches) == 3 and server.faults == []
+    assert outcome.only == {"name": "cloudshark", "ok": True, "error": None, "attempts": 4,
+                            "url": f"http://127.0.0.1:{server.port}/captures/{upload.id}"}
+    assert outcome.deliveries[0]["opens"] == 1
+
+
+def test_file_that_the_search_does_not_find_is_uploaded_again(capture):
+    with CloudSharkServer(TOKEN, behaviour=[close("after")]) as server:
+        outcome = run(capture, server=server)
+        assert len(server.uploads) == len(server.searches) == 1 and server.faults == []
+    assert (outcome.only["ok"], outcome.only["attempts"], outcome.only.get("warning")) == (True, 2, None)
+
+
+@pytest.mark.parametrize("search, reason", [(refuse(403, "no search for you"), "HTTP 403: no search for you"), (answer("OK"), "HTTP 200"),
+                                            (answer("[" * 70000), "HTTP 200: the answer is too long")], ids=range(3))
+def test_second_file_is_reported_where_the_server_cannot_be_asked(capture, search, reason):
+    with CloudSharkServer(TOKEN, behaviour=[lose()], search=search) as server:
+        outcome = run(capture, server=server)
+        assert len(server.uploads) == 2 and len(server.searches) == 1
+    assert (outcome.only["ok"], outcome.only["attempts"]) == (True, 2)
+    assert outcome.only["warning"] == f"an earlier upload got no answer, so it may be there twice; asked for it: {reason}"
+
+
+def test_libcurl_does_not_send_a_whole_file_again_by_itself(capture):
+    """It does so on its own when a kept connection is closed."""
+    with CloudSharkServer(TOKEN, behaviour=[ok(), lose()]) as server:
+        outcome = run(capture, "--files", "2", "--parallel", "1", server=server)
+        assert len(server.uploads) == 2 and len(server.searches) == 1
+    assert [delivery["results"][0]["attempts"] for delivery in outcome.deliveries] == [1, 2]
+
+
+# --- tokens of customers ---
+
+
+def test_customer_has_a_token_of_its_own(capture):
+    tokens = f"# by hand\nACME:{TOKEN[::-1]}\nOther: one:5678\n"
+    with CloudSharkServer(TOKEN, more_tokens=[TOKEN[::-1], "5678"]) as server:
+        for customer, token in (("ACME", TOKEN[::-1]), ("Other: one", "5678"), ("acme", TOKEN), ("ACME ", TOKEN), (None, TOKEN)):
+            outcome = run(capture, "--customer-tokens", tokens, *(["--customer", customer] if customer else []), server=server)
+            assert outcome.only["ok"] and server.uploads[-1].token == token, customer
+        server.behave([lose()])
+        assert run(capture, "--customer-tokens", tokens, "--customer", "ACME", server=server).only["attempts"] == 2
+        assert len(server.uploads) == 6 and server.faults == []
+        server.behave(refuse(403, f"{TOKEN[::-1].upper()} is bad, and so is {TOKEN[::-1]}"))
+        assert refused(run(capture, "--customer-tokens", tokens, "--customer", "ACME", server=server)) == "HTTP 403: *** is bad, and so is ***"
+
+
+def test_links_begin_with_the_public_url(capture):
+    with CloudSharkServer(TOKEN) as server:
+        outcome = run(capture, "--public-url", "https://cs.example.net/shark/", server=server)
+        assert outcome.only["url"] == f"https://cs.example.net/shark/captures/{server.uploads[0].id}"
+
+
+def some_packets():
+    """All kinds that a filter might take and a display filter hide."""
+    one, two = "10.0.0.1", "10.9.0.2"
+    ether = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
+    fragments = fragment(IP(src=one, dst=two) / UDP(sport=53, dport=5000) / (b"x" * 3000), fragsize=1400)
+    quoted = IP(src=two, dst=one) / ICMP(type=3, code=3) / IP(src=one, dst=two) / UDP(sport=5000, dport=53)
+    return [ether / IP(src=one, dst=two) / TCP(dport=443), ether / IP(src=two, dst="192.0.2.1") / ICMP(), ether / quoted,
+            ether / ARP(psrc=one, pdst=two), ether / ARP(psrc="192.0.2.1", pdst=one), ether / IPv6(src="2001:db8::1", dst="2001:db8::2") / UDP(),
+            ether / Dot1Q(vlan=5) / IP(src=one, dst=two) / TCP(), *(ether / one_of for one_of in fragments[:2]),
+            ether / IP(src="192.0.2.1", dst="192.0.2.2") / GRE() / IP(src=one, dst=two) / ICMP()]
+
+
+def test_link_opens_the_file_with_a_filter_that_hides_nothing(capture, tmp_path):
+    wrpcap(str(tmp_path / "all.pcap"), some_packets())
+    with CloudSharkServer(TOKEN) as server:
+        for given, shown in (("host 10.0.0.1 and not tcp port 1", 6), ("icmp or arp", 4), ("dst host 10.9.0.2 or net 2001:db8::/32", 5)):
+            url = run(capture, "--filter", given, server=server).only["url"]
+            display = urllib.parse.parse_qs(urllib.parse.urlsplit(url).query, strict_parsing=True)["filter"][0]
+            taken = tmp_path / "taken.pcap"
+            subprocess.run(["tcpdump", "-r", tmp_path / "all.pcap", "-w", taken, given], check=True, capture_output=True)
+            assert len(CaptureFile(str(taken)).packets) == shown == len(tshark(taken, "-Y", display).splitlines()), (given, display)
+        assert run(capture, "--filter", "port 53", server=server).only["url"].endswith(f"/captures/{server.uploads[-1].id}")
 
 
 def test_numeric_id_is_accepted(capture):
@@ -628,7 +718,7 @@ def form(*parts, end="--=_b--\r\n"):
 
 FILE = ('Content-Disposition: form-data; name="file"; filename="a.pcap"', CONTENT)
 TYPE = "multipart/form-data; boundary==_b"
-UPLOAD = "/api/v1/T/upload"
+UPLOAD, SEARCH = "/api/v1/T/upload", "/api/v1/T/search"
 
 
 @pytest.mark.parametrize("status, body, method, path, headers", [pytest.param(*case[1:], id=case[0]) for case in [
@@ -648,11 +738,15 @@ UPLOAD = "/api/v1/T/upload"
     ("cut capture", 422, form((FILE[0], CONTENT[:-1])), "POST", UPLOAD, {}),
     ("empty capture", 422, form((FILE[0], b"")), "POST", UPLOAD, {}),
     ("two lengths", 400, b"", "POST", UPLOAD, {"Transfer-Encoding": "chunked"}),
+    ("search with a body", 400, b"x", "GET", SEARCH + "?search[filename]=a", {}),
+    ("search for nothing", 400, None, "GET", SEARCH + "?search[filename]=", {}),
+    ("search by another field", 400, None, "GET", SEARCH + "?search[tags][]=a", {}),
+    ("search with a wrong token", 401, None, "GET", "/api/v1/X/search?search[filename]=a", {}),
 ]])
 def test_receiver_is_strict(status, body, method, path, headers):
     with CloudSharkServer("T") as server:
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
-        connection.request(method, path, body, {"Content-Type": TYPE, **headers, "Content-Length": str(len(body))})
+        connection.request(method, path, body, {} if body is None else {"Content-Type": TYPE, **headers, "Content-Length": str(len(body))})
         response = connection.getresponse()
         reply = json.loads(response.read())
         connection.close()

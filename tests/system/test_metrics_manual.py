@@ -29,7 +29,9 @@ def world(tmp_path_factory):
     token.chmod(0o600)
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", f"/CN={NAME}",
                     "-addext", f"subjectAltName=DNS:{NAME}", "-keyout", key, "-out", cert], check=True, capture_output=True, timeout=seconds(60))
-    config = {"redis": {"stream": "{capture}:stream"},
+    (directory / "rules.toml").write_text('[[rule]]\nname = "none"\nmatch = { event_type = "none" }\n')
+    config = {"rules": {"files": str(directory / "rules.toml")}, "input": [{"format": "eve", "from": "redis-channel", "name": "alerts"}],
+              "redis": {"stream": "{capture}:stream"},
               "history": {"interfaces": ["eth0", "eht0"], "memory": "32MiB"},
               "api": {"listen": f"127.0.0.1:{PORT}", "token_file": str(token), "cert_file": str(cert), "key_file": str(key)}}
     with World(directory, config) as world:

@@ -683,6 +683,7 @@ def test_bash_completes_commands_options_and_values():
     assert completed(["pcapctl", "capture", "--pac"]) == ["--packets", "--packetdebug"]
     assert completed(["pcapctl", "list", "--pac"]) == []
     assert completed(["pcapctl", "capture", "--format", "pcapn"]) == ["pcapng"]
+    assert completed(["pcapctl", "alert", "--format", "wa"]) == ["wazuh"] and not completed(["pcapctl", "rules", "--format", "pcap"])
     assert "lo" in completed(["pcapctl", "capture", "-i", ""])
     assert completed(["pcapctl", "completion", "f"]) == ["fish"]
     assert completed(["pcapctl", "help", "sto"]) == ["stop"]

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """pcapctl against a real Redis and fake nodes, which can be late, absent, dying or lying."""
 
+import gzip
 import json
 import os
 import re
@@ -434,6 +435,19 @@ def test_a_url_that_names_another_key_is_not_followed(fleet):
     assert fleet.ctl("capture", "-i", "eth0", "-w", "out").status == 1
     with fleet.server.client() as client:
         assert client.exists("precious")
+
+
+def test_get_decompresses_what_a_node_has_compressed(fleet):
+    content = os.urandom(3 * CHUNK) + bytes(10 * CHUNK)
+    packed = gzip.compress(content, 1)
+    node = fleet.add("n1")
+    node.deliver({"id": "r"}, packed, name="n1-eth0.pcapng.gz")
+    done = fleet.ctl("get", "r.1")
+    assert (done.status, done.stdout) == (0, "n1-eth0.pcapng\n") and (fleet.work / "n1-eth0.pcapng").read_bytes() == content, done
+    for request, damaged in (("a", packed[:-1]), ("b", packed + b"x"), ("c", packed[:-1] + b"?")):
+        node.deliver({"id": request}, damaged)
+        done = fleet.ctl("get", f"{request}.1", "-w", "out")
+        assert done.status == 1 and "the compressed file in Redis is" in done.stderr and not (fleet.work / "out").exists(), done
 
 
 def test_get_fetches_a_file_that_a_node_left(fleet):

@@ -199,6 +199,13 @@ def test_zero_means_not_given(world):
     assert request.done()["reason"] == "packets"
 
 
+def test_message_of_the_original_program_is_taken(world):
+    request = world.capture(packets=1, timeout=20, alertid=0, alertstr="INC-7", aliasmatched=True)
+    world.sender.send(1)
+    done = request.done()
+    assert done["alertid"] == "INC-7" and "alertid:INC-7" in done["tags"].split(",")
+
+
 def test_large_request_within_the_limit_is_accepted(world):
     request = world.capture(packets=1, timeout=20, comment="c" * 4096, bpf="udp or " * 100 + "udp")
     world.sender.send(1)

@@ -111,6 +111,24 @@ def test_changed_cloudshark_token_is_used_by_the_next_upload(make_world, secret_
     assert OLD not in world.daemon.text() and NEW not in world.daemon.text()
 
 
+def test_tokens_of_customers_are_followed_and_links_are_public(make_world, tmp_path):
+    path = str(tmp_path / "customers")
+    write(path, f"ACME:{OLD}")
+    changes = {"cloudshark": {"customer_tokens_file": path, "public_url": "https://cs.example.net"}}
+    world = make_world(changes, cloudshark={"token": "general"})
+    world.receiver.server.more_tokens = (OLD, NEW)
+    for customer, line, token in (("ACME", "", OLD), ("ACME", f"ACME:{NEW}", NEW), ("acme", "", "general"), ("ACME", "no token", NEW)):
+        if line:
+            write(path, line)
+        request = world.capture(packets=1, timeout=20, customer=customer)
+        world.sender.send(1)
+        where = {one["name"]: one for one in request.done()["destinations"]}["cloudshark"]
+        upload = world.receiver.of(request.id)
+        assert upload.token == token and where["url"] == f"https://cs.example.net/captures/{upload.id}", where
+    world.daemon.wait_log("secret-unread")
+    assert OLD not in world.daemon.text() and NEW not in world.daemon.text()
+
+
 def test_refused_cloudshark_token_is_read_again(make_world, secret_file):
     """The token changes while an upload with the old one waits for its refusal."""
     world = make_world(cloudshark={"token": OLD, "behaviour": [busy(503)]}, start=False)

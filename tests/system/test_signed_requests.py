@@ -2,7 +2,6 @@
 """Requests signed with a key: who signs, how (as the manual shows it), and what is refused."""
 
 import hashlib
-import hmac
 import json
 import os
 import re
@@ -15,28 +14,13 @@ from lib import pcapctl
 from lib.events import Request, new_id
 from lib.manual import example
 from lib.pcapfile import CaptureFile
+from lib.signing import MONITORING, canonical, secret_file, sign
 from lib.stream import add, restart
 from lib.waiting import until
 from lib.world import NODE, World
 
-MONITORING, CI = "a-secret-of-the-monitoring", "0123456789abcdef0123456789abcdef"
+CI = "0123456789abcdef0123456789abcdef"
 KEYS = f"# keys\nmonitoring:{MONITORING}\nci:{CI} destinations=local interfaces=eth0,any\n"
-
-
-def secret_file(path, text):
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(text)
-    return str(path)
-
-
-def canonical(fields):
-    return json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-
-
-def sign(fields, name="monitoring", secret=MONITORING, at=None, nonce=None):
-    head = f"{name}:{int(time.time() if at is None else at)}:{nonce or os.urandom(8).hex()}:"
-    mac = hmac.new(secret.encode(), (head + canonical(fields)).encode(), hashlib.sha256).hexdigest()
-    return {**fields, "sig": head + mac}
 
 
 def configuration(directory):

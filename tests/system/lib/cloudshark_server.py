@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""A strict receiver for CloudShark's upload API: POST /api/v1/<token>/upload, multipart/form-data with exactly one part `file`
-that holds a capture readable to its end. It answers faults as CloudShark does, with {"status": …, "exceptions": […]}, and lists them in
+"""A strict receiver for CloudShark's API: POST /api/v1/<token>/upload, multipart/form-data with exactly one part `file`
+that holds a capture readable to its end; GET /api/v1/<token>/search?search[filename]=…, which lists that token's uploads whose names
+contain the text. It answers faults as CloudShark does, with {"status": …, "exceptions": […]}, and lists them in
 `faults`. It can also fail on purpose: see `Behaviour`.
 
 In a test:       with CloudSharkServer("token", behaviour=[busy(503), hang()]) as server: …; server.wait_for_uploads(1)
@@ -12,6 +13,7 @@ Standard library only."""
 import argparse
 import contextlib
 import dataclasses
+import gzip
 import hashlib
 import hmac
 import json
@@ -28,6 +30,7 @@ import sys
 import threading
 import time
 import urllib.parse
+import zlib
 
 BODY_MAX = 1 << 30
 LINE_MAX = 16384
@@ -48,6 +51,8 @@ class Behaviour:
     hang-in-answer  reads the request, answers with headers but no body
     close-before    closes (with a reset) after half of the body
     close-after     reads the request and closes without an answer
+    lose-answer     accepts an upload and closes without an answer
+    lose-at-gateway accepts an upload and answers as a gateway does that got no answer: `status`, HTML
     close-in-answer closes in the middle of the answer's body
     raw             reads the request, answers with exactly `body`, head included, and closes
     slow            reads `chunk` bytes at a time with a pause after each, then acts as ok"""
@@ -87,6 +92,11 @@ def hang(where="after"):
 
 def close(where="before"):
     return Behaviour(f"close-{where}")
+
+
+def lose(status=None):
+    """Accepts an upload, whose answer is lost."""
+    return Behaviour("lose-at-gateway", status) if status else Behaviour("lose-answer")
 
 
 def slow(chunk=4096, pause=0.001):
@@ -137,6 +147,34 @@ def check_capture(data):
     return "the file is no capture: unknown magic"
 
 
+def check_zstd(data):
+    """Walks one frame (RFC 8878, 3.1.1): the standard library has no decoder."""
+    if data[:4] != b"\x28\xb5\x2f\xfd" or len(data) < 6:
+        return "zstd: wrong magic, or no frame header"
+    single, checksum, dictionary = data[4] & 0x20, data[4] & 4, (0, 1, 2, 4)[data[4] & 3]
+    position = 5 + (not single) + dictionary + (1 if single else 0, 2, 4, 8)[data[4] >> 6]
+    last = False
+    while not last:
+        if position + 3 > len(data):
+            return f"zstd: cut short in a block's header at byte {position}"
+        header = int.from_bytes(data[position:position + 3], "little")
+        last = header & 1
+        position += 3 + (1 if header >> 1 & 3 == 1 else header >> 3)
+    return None if position + (4 if checksum else 0) == len(data) else "zstd: the frame does not end with the file"
+
+
+def check_file(filename, data):
+    """The same for a file that may be compressed, by its name."""
+    if filename.endswith(".zst"):
+        return check_zstd(data)
+    if filename.endswith(".gz"):
+        try:
+            data = gzip.decompress(data)
+        except (EOFError, OSError, zlib.error) as error:
+            return f"gzip: {error}"
+    return check_capture(data)
+
+
 # --- HTTP and multipart ---
 
 
@@ -172,6 +210,7 @@ class Upload:
     fields: dict
     headers: dict
     id: str
+    token: str
 
     def summary(self):
         return {"id": self.id, "filename": self.filename, "size": len(self.content),
@@ -312,6 +351,12 @@ class Handler(socketserver.BaseRequestHandler):
             raise Fault(411, f"Content-Length {text[:20]!r}")
         return int(text)
 
+    @staticmethod
+    def read_no_body(headers):
+        if "content-length" in headers or "transfer-encoding" in headers or "content-type" in headers:
+            raise Fault(400, "a GET with a body")
+        return b""
+
     def read_body(self, headers, **pace):
         if "transfer-encoding" in headers:
             if "content-length" in headers or headers["transfer-encoding"].lower() != "chunked":
@@ -347,6 +392,8 @@ class Handler(socketserver.BaseRequestHandler):
             self.record.headers = headers = parse_headers(self.read_line)
             if not headers.get("host"):
                 raise Fault(400, "no Host header")
+            if self.record.method == "GET":
+                return self.behave_after(self.owner.note_search(self.record), headers, self.read_no_body(headers))
             behaviour = self.owner.next_behaviour(self.record)
             return self.behave(behaviour, headers)
         except Gone:
@@ -396,6 +443,14 @@ class Handler(socketserver.BaseRequestHandler):
             self.answer_fault(behaviour.status, behaviour.exceptions, behaviour.headers)
         elif kind == "answer":
             self.answer(behaviour.status, behaviour.body, behaviour.headers)
+        elif kind == "lose-answer":
+            self.accept_upload(headers, body)
+            return False
+        elif kind == "lose-at-gateway":
+            self.accept_upload(headers, body)
+            self.answer(behaviour.status, "<html>the server did not answer</html>", {"Content-Type": "text/html"})
+        elif self.record.method == "GET":
+            self.search()
         else:
             self.take_upload(headers, body)
         return headers.get("connection", "").lower() != "close"
@@ -414,24 +469,46 @@ class Handler(socketserver.BaseRequestHandler):
                 return False
             self.receive()
 
+    def check_token(self, path):
+        """The token in the path of an API call, which must be a known one."""
+        token = urllib.parse.unquote_to_bytes(path.split("/")[3])
+        known = [one for one in (self.owner.token, *self.owner.more_tokens) if hmac.compare_digest(token, one.encode())]
+        if not known:
+            raise Fault(401, "invalid API token")
+        return known[0]
+
     def take_upload(self, headers, body):
-        match = re.fullmatch(r"/api/v1/([^/]+)/upload", self.record.path)
-        if not match:
+        upload = self.accept_upload(headers, body)
+        self.answer(200, json.dumps({"filename": upload.filename, "id": upload.id}))
+
+    def accept_upload(self, headers, body):
+        if not re.fullmatch(r"/api/v1/[^/]+/upload", self.record.path):
             raise Fault(404, f"no such path: {self.record.path.rsplit('/', 1)[-1][:40]!r}")
         if self.record.method != "POST":
             raise Fault(405, f"method {self.record.method}")
-        if not hmac.compare_digest(urllib.parse.unquote_to_bytes(match.group(1)), self.owner.token.encode()):
-            raise Fault(401, "invalid API token")
+        token = self.check_token(self.record.path)
         try:
             filename, content, fields = parse_multipart(headers.get("content-type", ""), body)
         except UnicodeDecodeError as error:
             raise Fault(400, "multipart: not UTF-8") from error
-        wrong = check_capture(content)
+        wrong = check_file(filename, content)
         if wrong:
             raise Fault(422, wrong)
-        upload = Upload(filename, content, fields, headers, secrets.token_hex(6))
+        upload = Upload(filename, content, fields, headers, secrets.token_hex(6), token)
         self.owner.add_upload(upload)  # before the answer: the upload must be listed once the client has it
-        self.answer(200, json.dumps({"filename": filename, "id": upload.id}))
+        return upload
+
+    def search(self):
+        path, _, query = self.record.path.partition("?")
+        if not re.fullmatch(r"/api/v1/[^/]+/search", path):
+            raise Fault(404, f"no such path: {path.rsplit('/', 1)[-1][:40]!r}")
+        token = self.check_token(path)
+        parameters = urllib.parse.parse_qsl(query, keep_blank_values=True, strict_parsing=True)
+        if [name for name, _ in parameters] != ["search[filename]"] or not parameters[0][1]:
+            raise Fault(400, f"search: exactly one search[filename] is known here, not {parameters}")
+        found = [upload for upload in self.owner.uploads if upload.token == token and parameters[0][1] in upload.filename]
+        self.answer(200, json.dumps({"captures": [{"id": upload.id, "filename": upload.filename, "size": len(upload.content)}
+                                                  for upload in found]}))
 
 
 class Listener(socketserver.ThreadingTCPServer):
@@ -459,19 +536,22 @@ class CloudSharkServer:
     """Runs in its own threads during the `with` block (or from start() to stop()).
 
     tls: None or (certificate file, key file). behaviour: one Behaviour for every request, or a list with one for each request in order
-    of arrival, followed by `ok`. `uploads`, `requests`, `faults` and `errors` (failed handshakes) grow."""
+    of arrival, followed by `ok`. search: the same for searches, which do not count as requests. more_tokens: further valid ones.
+    `uploads`, `requests`, `searches`, `faults` and `errors` (failed handshakes) grow."""
 
     handler = Handler
 
-    def __init__(self, token, tls=None, behaviour=(), host="127.0.0.1", port=0, on_upload=None):
-        self.token, self.on_upload = token, on_upload
+    def __init__(self, token, tls=None, behaviour=(), host="127.0.0.1", port=0, on_upload=None, search=(), more_tokens=()):
+        self.token, self.on_upload, self.more_tokens = token, on_upload, more_tokens
+        self.search_always = search if isinstance(search, Behaviour) else None
+        self.search_script = [] if self.search_always else list(search)
         self.changed = threading.Condition()
         self.tls = None
         if tls:
             self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self.tls.load_cert_chain(*tls)
         self.behave(behaviour)
-        self.uploads, self.requests, self.faults, self.errors = [], [], [], []
+        self.uploads, self.requests, self.searches, self.faults, self.errors = [], [], [], [], []
         self.connections = 0
         self.ended = threading.Event()
         self.ended_fd, self._end_fd = os.pipe()
@@ -537,6 +617,14 @@ class CloudSharkServer:
             self.changed.notify_all()
         return behaviour
 
+    def note_search(self, record):
+        with self.changed:
+            behaviour = self.search_always or (self.search_script.pop(0) if self.search_script else ok())
+            record.kind = behaviour.kind
+            self.searches.append(record)
+            self.changed.notify_all()
+        return behaviour
+
     def note(self, record, **changes):
         with self.changed:
             for name, value in changes.items():
@@ -546,7 +634,7 @@ class CloudSharkServer:
     def fault(self, record, text):
         with self.changed:
             self.faults.append(text)
-            if record not in self.requests:
+            if record not in self.requests and record not in self.searches:
                 self.requests.append(record)
             self.changed.notify_all()
 

@@ -73,9 +73,9 @@ static void test_one_of_several_tests_must_hold(void **state)
 	assert_int_equal(alert_condition_add(condition, "b", &err), 0);
 	assert_true(alert_condition_holds(condition, two, &err));
 	assert_false(alert_condition_holds(condition, other, &err));
-	assert_string_equal(err.text, "l.each.n is \"c\"");
+	assert_string_equal(err.text, "l.each.n is \"c\"; the rule wants \"x\" or \"b\"");
 	assert_false(alert_condition_holds(condition, none, &err));
-	assert_string_equal(err.text, "l.each.n is missing");
+	assert_string_equal(err.text, "l.each.n is missing; the alert has l");
 }
 
 static void test_bad_tests_are_refused(void **state)

@@ -27,9 +27,21 @@ static void test_json_is_one_alert_or_several(void **state)
 	check("eve", "{\"a\":1}\n", "[{\"a\":1}]");
 	check("json", "[{\"a\":1},{\"b\":2}]", "[{\"a\":1},{\"b\":2}]");
 	check("json", "[]", "[]");
+	check("request", "{}", "is a request, which needs no rule");
 	check("json", "[1]", "the message.0 is not an object");
 	check("json", "1", "is not JSON: '[' or '{' expected near '1' at line 1, column 1");
 	check("zeek", "{\"a\":1", "is not JSON: '}' expected near end of file at line 1, column 6");
+}
+
+static void test_an_active_response_gets_the_alert_with_its_command(void **state)
+{
+	(void)state;
+	check("wazuh",
+	      "{\"version\":1,\"command\":\"delete\",\"parameters\":{\"alert\":{\"id\":\"1\"},\"program\":\"p\"}}",
+	      "[{\"command\":\"delete\",\"id\":\"1\"}]");
+	check("wazuh", "{\"parameters\":{\"alert\":{\"id\":\"1\"}}}", "[{\"id\":\"1\"}]");
+	check("wazuh", "{\"parameters\":{\"alert\":1}}", "[{\"parameters\":{\"alert\":1}}]");
+	check("json", "{\"parameters\":{\"alert\":{}}}", "[{\"parameters\":{\"alert\":{}}}]");
 }
 
 static void test_each_alert_of_a_group_is_one(void **state)
@@ -51,10 +63,12 @@ static void test_pairs(void **state)
 	(void)state;
 	check("kv", "a=1 b=\"two words\" c= d=\"a \\\"b\\\" \\\\\"\n",
 	      "[{\"a\":\"1\",\"b\":\"two words\",\"c\":\"\",\"d\":\"a \\\"b\\\" \\\\\"}]");
-	check("kv", "a=1 b", "\"b\" is no key=value");
-	check("kv", "a=\"1", "the value of a has no closing quote");
+	check("kv", "a=1 b", "at byte 4: \"b\" is no key=value");
+	check("kv", "a='it is \\\"' b='' c='\n'", "[{\"a\":\"it is \\\\\\\"\",\"b\":\"\",\"c\":\"\\n\"}]");
+	check("kv", "a=\"1", "at byte 0: the value of a has no closing quote");
+	check("kv", "a='1\"", "at byte 0: the value of a has no closing quote");
 	check("kv", "  \n", "has no key=value");
-	check("kv", "=1", "\"=1\" is no key=value");
+	check("kv", "=1", "at byte 0: \"=1\" is no key=value");
 }
 
 static void test_syslog_of_rfc_5424(void **state)
@@ -68,9 +82,9 @@ static void test_syslog_of_rfc_5424(void **state)
 	check("syslog", "<34>1 - - - - - - \xef\xbb\xbf{\"a\":[1]}",
 	      "[{\"data\":{},\"facility\":4,\"json\":{\"a\":[1]},\"message\":\"{\\\"a\\\":[1]}\",\"severity\":"
 	      "\"critical\"}]");
-	check("syslog", "<34>1 - - - - - [x", "structured data has no ]");
-	check("syslog", "<34>1 - - - - - [", "structured data has a bad id");
-	check("syslog", "<34>1 - - - - - [x a=\"]", "the value of a has no closing quote");
+	check("syslog", "<34>1 - - - - - [x", "at byte 18: structured data has no ]");
+	check("syslog", "<34>1 - - - - - [", "at byte 17: structured data has a bad id");
+	check("syslog", "<34>1 - - - - - [x a=\"]", "at byte 23: the value of a has no closing quote");
 }
 
 static void test_syslog_as_daemons_write_it(void **state)
@@ -83,9 +97,39 @@ static void test_syslog_as_daemons_write_it(void **state)
 	check("syslog", "<13>app: hello there",
 	      "[{\"app\":\"app\",\"facility\":1,\"message\":\"hello there\",\"severity\":\"notice\"}]");
 	check("syslog", "<13>hello there", "[{\"facility\":1,\"message\":\"hello there\",\"severity\":\"notice\"}]");
-	check("syslog", "<192>x", "does not begin with a priority such as <34>");
-	check("syslog", "hello", "does not begin with a priority such as <34>");
-	check("syslog", "<>x", "does not begin with a priority such as <34>");
+	check("syslog", "<36>2026-12-01T13:47:46.044478+00:00 edge1 login: event=failed",
+	      "[{\"app\":\"login\",\"facility\":4,\"host\":\"edge1\",\"kv\":{\"event\":\"failed\"},\"message\":"
+	      "\"event=failed\",\"severity\":\"warning\",\"timestamp\":\"2026-12-01T13:47:46.044478+00:00\"}]");
+	check("syslog", "<192>x", "at byte 0: does not begin with a priority such as <34>");
+	check("syslog", "hello", "at byte 0: does not begin with a priority such as <34>");
+	check("syslog", "<>x", "at byte 0: does not begin with a priority such as <34>");
+}
+
+static void test_pairs_and_json_are_found_in_a_log_line(void **state)
+{
+	(void)state;
+	check("syslog", "<13>[BLOCK] IN=eth0 OUT= SRC=192.0.2.7 DF a=\"1 SYN",
+	      "[{\"facility\":1,\"kv\":{\"IN\":\"eth0\",\"OUT\":\"\",\"SRC\":\"192.0.2.7\"},\"message\":\"[BLOCK] "
+	      "IN=eth0 OUT= SRC=192.0.2.7 DF a=\\\"1 SYN\",\"severity\":\"notice\"}]");
+	check("syslog", "<13>app: @cee: {\"a\":1}",
+	      "[{\"app\":\"app\",\"facility\":1,\"json\":{\"a\":1},\"message\":\"@cee: {\\\"a\\\":1}\",\"severity\":"
+	      "\"notice\"}]");
+}
+
+static void test_values_of_traps(void **state)
+{
+	(void)state;
+	check("trap",
+	      "<UNKNOWN>\nUDP/IPv6: [::1]:42366\n.1.3.6.1.6.3.1.1.4.1.0 .1.3.6\n.1.1 \"two\nlines \\\"q\\\"\"\n.1.2 "
+	      "\n.1.3 "
+	      "\"02 00 \"\n",
+	      "[{\"address\":\"::1\",\"oid\":\"1.3.6\",\"variables\":{\"1.1\":\"two\\nlines \\\"q\\\"\",\"1.2\":\"\","
+	      "\"1.3\":\"02 00 \"}}]");
+	check("trap", "h\n\niso.3.6.1.6.3.1.1.4.1.0 iso.3.6.1\niso.3.6.1.2 = 3\n",
+	      "[{\"host\":\"h\",\"oid\":\"1.3.6.1\",\"variables\":{\"1.3.6.1.2\":\"3\"}}]");
+	check("trap", "h\n\nSNMPv2-MIB::snmpTrapOID.0 IF-MIB::linkDown\nIF-MIB::ifIndex.3 3\n",
+	      "[{\"host\":\"h\",\"oid\":\"IF-MIB::linkDown\",\"variables\":{\"IF-MIB::ifIndex.3\":\"3\"}}]");
+	check("trap", "h\n\n.1.2 \"a\n", "at byte 3: the value of 1.2 has no closing quote");
 }
 
 static void test_traps(void **state)
@@ -97,7 +141,7 @@ static void test_traps(void **state)
 	      "[{\"address\":\"10.0.0.1\",\"host\":\"router1\",\"oid\":\"1.3.6.1.6.3.1.1.5.3\",\"variables\":"
 	      "{\"1.3.6.1.2.1.1.3.0\":\"0:0:00:10.00\",\"1.3.6.1.2.1.2.2.1.2.7\":\"eth 7\"}}]");
 	check("trap", "router1\n\n", "has no variable 1.3.6.1.6.3.1.1.4.1.0 (snmpTrapOID)");
-	check("trap", "router1\nUDP: [10.0.0.1]\n1.3.6\n", "\"1.3.6\n\" is no variable of a trap");
+	check("trap", "router1\nUDP: [10.0.0.1]\n1.3.6\n", "at byte 24: \"1.3.6\n\" is no variable of a trap");
 }
 
 static void test_text_must_be_utf8(void **state)
@@ -120,7 +164,7 @@ static void test_messages_have_limits(void **state)
 	(void)state;
 	for (int i = 0; i <= ALERT_PAIRS_MAX; i++)
 		assert_int_equal(buffer_printf(&text, "k%d=1 ", i), 0);
-	check("kv", buffer_text(&text), "has more than 256 pairs");
+	check("kv", buffer_text(&text), "at byte 1682: has more than 256 pairs");
 	buffer_clear(&text);
 	for (int i = 0; i <= ALERT_DEPTH_MAX; i++)
 		assert_int_equal(buffer_append_string(&text, "["), 0);
@@ -142,11 +186,14 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_json_is_one_alert_or_several),
+		cmocka_unit_test(test_an_active_response_gets_the_alert_with_its_command),
 		cmocka_unit_test(test_each_alert_of_a_group_is_one),
 		cmocka_unit_test(test_pairs),
 		cmocka_unit_test(test_syslog_of_rfc_5424),
 		cmocka_unit_test(test_syslog_as_daemons_write_it),
+		cmocka_unit_test(test_pairs_and_json_are_found_in_a_log_line),
 		cmocka_unit_test(test_traps),
+		cmocka_unit_test(test_values_of_traps),
 		cmocka_unit_test(test_text_must_be_utf8),
 		cmocka_unit_test(test_messages_have_limits),
 		cmocka_unit_test(test_formats_have_names),

@@ -16,8 +16,8 @@
 #include "alert/alert_rules.h"
 #include "base/buffer.h"
 
-#define NOW_NS UINT64_C(1796126400000000000) /* 2026-12-01T12:00:00Z */
-#define PAYLOADS 20
+#define NOW_NS UINT64_C(1796140800000000000) /* 2026-12-01T16:00:00Z */
+#define PAYLOADS 52
 #define FILE_MAX (64 * 1024)
 
 static const char *directory;

@@ -62,15 +62,17 @@ static void test_a_value_that_is_missing_or_wrong_never_widens_a_filter(void **s
 {
 	(void)state;
 	check("tcp port {p:port}", ALERT_IN_FILTER, "{}", -ENOENT, "p is missing");
-	check("tcp port {p:port}", ALERT_IN_FILTER, "{\"p\":null}", -ENOENT, "p is missing");
-	check("tcp port {p:port}", ALERT_IN_FILTER, "{\"p\":\"1 or tcp\"}", -EINVAL, "p is no port");
-	check("tcp port {p:port|443}", ALERT_IN_FILTER, "{\"p\":\"x\"}", -EINVAL, "p is no port");
-	check("arp[ or port {p:port}]", ALERT_IN_FILTER, "{\"p\":\"x\"}", -EINVAL, "p is no port");
-	check("{flow}", ALERT_IN_FILTER, "{\"src_ip\":\"10.0.0.1\"}", -ENOENT, "the alert has no two hosts");
+	check("tcp port {p:port}", ALERT_IN_FILTER, "{\"p\":null}", -ENOENT, "p is null, not a text");
+	check("tcp port {p:port}", ALERT_IN_FILTER, "{\"p\":\"1 or tcp\"}", -EINVAL,
+	      "p is \"1 or tcp\", which is no port");
+	check("tcp port {p:port|443}", ALERT_IN_FILTER, "{\"p\":\"x\"}", -EINVAL, "p is \"x\", which is no port");
+	check("arp[ or port {p:port}]", ALERT_IN_FILTER, "{\"p\":\"x\"}", -EINVAL, "p is \"x\", which is no port");
+	check("{flow}", ALERT_IN_FILTER, "{\"src_ip\":\"10.0.0.1\"}", -ENOENT,
+	      "{flow}: the alert has no two hosts in fields that Suricata, Zeek, Falco, Wazuh or ECS use");
 	check("{flow}", ALERT_IN_FILTER, "{\"src_ip\":\"10.0.0.1\",\"dest_ip\":\"10.0.0.2\",\"proto\":\"TCP\"}",
-	      -ENOENT, "src_port is missing");
+	      -ENOENT, "src_port is missing; the alert has src_ip, dest_ip, proto");
 	check("{flow}", ALERT_IN_FILTER, "{\"src_ip\":\"10.0.0.1\",\"dest_ip\":\"10.0.0.2\"}", -ENOENT,
-	      "proto is missing");
+	      "proto is missing; the alert has src_ip, dest_ip");
 }
 
 static void test_other_places_are_filled_in(void **state)
@@ -78,7 +80,7 @@ static void test_other_places_are_filled_in(void **state)
 	(void)state;
 	check("{t - 2s}", ALERT_IN_TIME, "{\"t\":\"2026-12-01T10:00:00Z\"}", 0, "2026-12-01T09:59:58.000000000Z");
 	check("{t + 1.5s}", ALERT_IN_TIME, "{\"t\":1764583200}", 0, "2025-12-01T10:00:01.500000000Z");
-	check("{t - 2s}", ALERT_IN_TIME, "{\"t\":1}", -EINVAL, "t is no time");
+	check("{t - 2s}", ALERT_IN_TIME, "{\"t\":1}", -EINVAL, "t is \"1\", which is no time");
 	check("{in_iface|any}", ALERT_IN_INTERFACE, "{}", 0, "any");
 	check("{in_iface|any}", ALERT_IN_INTERFACE, "{\"in_iface\":\"eth0\"}", 0, "eth0");
 	check("eth1", ALERT_IN_INTERFACE, "{}", 0, "eth1");

@@ -139,6 +139,11 @@ static void test_events_channel_follows_the_channel_unless_given(void **state)
 	assert_string_equal(fixture_config->redis.events, "e");
 	assert_fault("[redis]\nchannel = \"x\"\nevents = \"x\"\n",
 		     "t.toml:3:10: redis.events: is also the request channel: events would be read as requests");
+	assert_fault("[redis]\nchannel = \"c\"\n[[input]]\nname = \"c:events\"\n",
+		     "t.toml:3:1: input.name: is the channel of events (redis.events)");
+	assert_fault("[redis]\nchannel = \"c\"\n[[input]]\nname = \"c\"\n",
+		     "t.toml:3:1: input.name: is the channel of requests (redis.channel)");
+	assert_loads("[redis]\nchannel = \"c\"\n[[input]]\nname = \"c\"\nfrom = \"redis-list\"\n");
 }
 
 static void test_wrong_types_are_refused_with_expected_and_given_type(void **state)
@@ -304,7 +309,6 @@ static void test_control_characters_are_refused(void **state)
 static void test_unsupported_features_are_refused_only_if_enabled(void **state)
 {
 	static const char *const on[][2] = {
-		{"[s3]\nupload = true", "t.toml:2:10: s3.upload: is not available in this build yet"},
 		{"[kafka]\nlisten = true", "t.toml:2:10: kafka.listen: is not available in this build yet"},
 		{"[sqs]\nlisten = true", "t.toml:2:10: sqs.listen: is not available in this build yet"},
 	};
@@ -314,9 +318,7 @@ static void test_unsupported_features_are_refused_only_if_enabled(void **state)
 		assert_fault(on[i][0], on[i][1]);
 	assert_loads(
 		"[history]\ninterfaces = []\nmemory = \"1GiB\"\nseconds = 0\nfilter = \"tcp\"\nexclude_own = true\n"
-		"[s3]\nupload = false\naccessid = \"a\"\naccesskey = \"k\"\nendpoint = \"s3.example.com\"\n"
-		"bucket = \"b\"\nfolder = \"f\"\nregion = \"r\"\nacl = \"private\"\nencryption = false\n"
-		"allow_override = [\"bucket\"]\n[http]\nupload = false\nurl = \"https://h/\"\nmethod = \"POST\"\n"
+		"[http]\nupload = false\nurl = \"https://h/\"\nmethod = \"POST\"\n"
 		"header = [\"A: b\"]\nverify = false\n[kafka]\nlisten = false\n"
 		"server = [\"h:9092\"]\ntopic = \"t\"\n[sqs]\nlisten = false\nregion = \"r\"\naccessid = \"a\"\n"
 		"accesskey = \"k\"\nurl = \"https://q/\"\nwaitseconds = 20\nchunksize = 10\n");
@@ -435,12 +437,82 @@ static void test_webhooks_are_checked(void **state)
 		     "format = \"slack\"\nheader = [\"X: {}\"]\nretry = \"1m\"\n");
 }
 
+static void test_s3_keys_are_read(void **state)
+{
+	static const char *const kinds[][2] = {{"false", "false"},
+					       {"true", "true"},
+					       {"\"AES256\"", "AES256"},
+					       {"\"aws:kms\"", "aws:kms"}};
+	char text[128];
+
+	(void)state;
+	assert_loads(
+		"[s3]\nupload = true\naccessid = \"a\"\naccesskey = \"k\"\nendpoint = \"http://s3.example:9000\"\n"
+		"bucket = \"captures\"\npcaps = \"f/g\"\nregion = \"eu-west-1\"\nacl = \"private\"\nencryption = true\n"
+		"path_style = false\nallow_override = [\"bucket\", \"endpoint\"]\n");
+	assert_true(fixture_config->s3.upload && fixture_config->s3.verify);
+	assert_string_equal(fixture_config->s3.folder, "f/g");
+	assert_string_equal(fixture_config->s3.path_style, "false");
+	assert_int_equal(fixture_config->s3.allow_override.count, 2);
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+		snprintf(text, sizeof(text), "[s3]\nencryption = %s\n", kinds[i][0]);
+		assert_loads(text);
+		assert_string_equal(fixture_config->s3.encryption, kinds[i][1]);
+	}
+}
+
+static void test_s3_keys_are_checked(void **state)
+{
+	static const char *const faults[][2] = {
+		{"[s3]\nupload = true", "t.toml:2:10: s3.upload: needs a bucket"},
+		{"[s3]\naccessid = \"a\"", "t.toml:2:12: s3.accessid: needs a secret: accesskey_file (or accesskey)"},
+		{"[s3]\naccesskey = \"a\"", "t.toml:2:13: s3.accesskey: needs accessid"},
+		{"[s3]\nfolder = \"a\"\npcaps = \"b\"",
+		 "t.toml:3:9: s3.pcaps: conflicts with folder; set only one of them"},
+		{"[s3]\nkms_key_id = \"k\"",
+		 "t.toml:2:14: s3.kms_key_id: has no effect without encryption = \"aws:kms\""},
+		{"[s3]\nencryption = \"odd\"",
+		 "t.toml:2:14: s3.encryption: must be \"AES256\" or \"aws:kms\" or \"aws:kms:dsse\", got \"odd\""},
+		{"[s3]\npath_style = \"odd\"", "t.toml:2:14: s3.path_style: must be true or false"},
+		{"[s3]\nencryption = 1", "t.toml:2:14: s3.encryption: must be true or false, or a string"},
+		{"[s3]\nbucket = \"a/b\"",
+		 "t.toml:2:10: s3.bucket: \"a/b\" must be 3 to 63 of the characters A-Z a-z 0-9 . _ -"},
+		{"[s3]\nregion = \"a.b\"",
+		 "t.toml:2:10: s3.region: \"a.b\" must be at most 63 of the characters A-Z a-z 0-9 - _"},
+		{"[s3]\nfolder = \"a/../b\"",
+		 "t.toml:2:10: s3.folder: \"a/../b\" cannot have \".\" or \"..\" as a component"},
+		{"[s3]\nendpoint = \"ftp://h\"",
+		 "t.toml:2:12: s3.endpoint: \"ftp://h\" must begin with https:// or http://, or have no scheme"},
+		{"[s3]\nendpoint = \"https://u@h\"",
+		 "t.toml:2:12: s3.endpoint: \"https://u@h\" must be [https://]HOST[:PORT]; "
+		 "it cannot have a user, a path or a query"},
+		{"[s3]\nendpoint = \"h:0\"", "t.toml:2:12: s3.endpoint: \"h:0\" must end in a port, 1 to 65535"},
+		{"[s3]\nallow_override = [\"accessid\"]", "t.toml:2:18: s3.allow_override: \"accessid\" is no field of "
+							  "a request for S3 (there are bucket, folder, "
+							  "region, endpoint, acl and encryption)"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(faults) / sizeof(*faults); i++)
+		assert_fault(faults[i][0], faults[i][1]);
+	assert_loads("[s3]\nendpoint = \"[::1]\"\n");
+	assert_loads("[s3]\nendpoint = \"https://[::1]:9000/\"\n");
+}
+
 static void test_cluster_and_sentinel_keys_are_checked(void **state)
 {
 	(void)state;
 	assert_loads("[redis]\npresence = false\nstream = \"s\"\ngroup = \"g\"\nstream_max_age = \"1h\"\n"
 		     "nodes = [\"a:1\", \"[::1]:65535\"]\nupload = true\nfile_size = \"1MiB\"\nfile_ttl = 60\n");
 	assert_loads("[redis]\nsentinels = [\"s1:26379\"]\nmaster = \"m\"\nsentinel_auth = \"p\"\n");
+	assert_loads("[cloudshark]\npublic_url = \"https://cs.example.net:8443/shark/\"");
+	assert_fault("[cloudshark]\npublic_url = \"cs.example.net\"",
+		     "t.toml:2:14: cloudshark.public_url: \"cs.example.net\" must begin with http:// or https://");
+	assert_fault("[cloudshark]\npublic_url = \"http:///captures\"",
+		     "t.toml:2:14: cloudshark.public_url: \"http:///captures\" must have a host");
+	assert_fault("[cloudshark]\npublic_url = \"https://user@cs.example.net\"",
+		     "t.toml:2:14: cloudshark.public_url: \"https://user@cs.example.net\" must be "
+		     "scheme://host[:port][/path], without '@', '?', '#', quotes and spaces");
 	assert_fault("[redis]\nnodes = [\"a\"]", "t.toml:2:9: redis.nodes: \"a\" must be host:port");
 	assert_fault("[redis]\nnodes = [\"a:0\"]", "t.toml:2:9: redis.nodes: \"a:0\" must end in a port, 1 to 65535");
 	assert_fault("[redis]\nnodes = [\"::1:6379\"]",
@@ -668,6 +740,8 @@ int main(void)
 		TEST(test_uploads_to_sftp_are_checked),
 		TEST(test_uploads_of_destinations_are_checked),
 		TEST(test_webhooks_are_checked),
+		TEST(test_s3_keys_are_read),
+		TEST(test_s3_keys_are_checked),
 		TEST(test_cluster_and_sentinel_keys_are_checked),
 		TEST(test_api_needs_a_token_and_tls_beyond_loopback),
 		TEST(test_recorder_keys_are_checked),

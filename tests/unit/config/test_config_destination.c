@@ -76,7 +76,7 @@ static void test_type_decides_about_the_keys(void **state)
 	static const char *const cases[][2] = {
 		{"", "t.toml:1:1: destination.type: is missing"},
 		{"type = \"lcal\"\nhost = 3", "t.toml:3:8: destination.type: must be \"cloudshark\" or \"local\" or "
-					      "\"redis\" or \"http\" or \"sftp\", got \"lcal\""},
+					      "\"redis\" or \"http\" or \"sftp\" or \"s3\", got \"lcal\""},
 		{"type = \"redis\"\ndirectory = \"/\"",
 		 "t.toml:4:1: destination.directory: is no key of the type \"redis\" (but of: local)"},
 		{"type = \"redis\"\nlisten = true",
@@ -138,7 +138,7 @@ static void test_rules_and_keys_take_the_names(void **state)
 	snprintf(text, sizeof(text), "[api.requests]\ndestinations = [\"lb\"]\n%s", lab);
 	assert_fault(text,
 		     "t.toml:2:16: api.requests.destinations: \"lb\" is no destination (there are cloudshark, local, "
-		     "memory, redis, http, sftp and lab)");
+		     "memory, redis, http, sftp, s3 and lab)");
 }
 
 static void test_number_of_destinations_is_capped(void **state)

@@ -58,7 +58,7 @@ static void test_faults_are_named(void **state)
 	(void)state;
 	assert_fault("[requests]\ndestinations = [\"loca\"]\n",
 		     "t.toml:2:16: requests.destinations: \"loca\" is no destination (there are cloudshark, local, "
-		     "memory, redis, http and sftp)");
+		     "memory, redis, http, sftp and s3)");
 	assert_fault("[api.requests]\nresolv = true\n",
 		     "t.toml:2:1: api.requests.resolv: unknown key (did you mean resolve?)");
 	assert_fault("[api.request]\nresolve = true\n",
@@ -113,7 +113,7 @@ static void test_bad_keys_are_refused_without_their_secrets(void **state)
 		{"a:topsecrettopsecret destination=local", "line 1: after the secret only"},
 		{"a:topsecrettopsecret topsecret", "line 1: after the secret only"},
 		{"a:topsecrettopsecret destinations=nowhere", "the key \"a\": \"nowhere\" is no destination (there are "
-							      "cloudshark, local, memory, redis, http and sftp)"},
+							      "cloudshark, local, memory, redis, http, sftp and s3)"},
 		{"a:topsecrettopsecret interfaces=", "line 1: \"\" is empty"},
 	};
 

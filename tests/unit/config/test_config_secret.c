@@ -50,6 +50,33 @@ static void test_unusable_secret_file_is_a_fault(void **state)
 		"its content contains a character that tokens cannot have (allowed are letters, digits and _ - . ~)");
 }
 
+static void test_tokens_by_customer_are_read_and_checked(void **state)
+{
+	static const char format[] = "[cloudshark]\ncustomer_tokens_file = \"%s\"\ntoken = \"abc\"\n";
+	char line[2 * PATH_MAX + 256];
+	const char *path = fixture_file("c", "ACME:abc123\nother one:def\n");
+
+	(void)state;
+	assert_loads(text_with(format, path));
+	assert_string_equal(fixture_config->cloudshark.customer_tokens, "ACME:abc123\nother one:def");
+	assert_int_equal(chmod(path, 0644), 0);
+	snprintf(
+		line, sizeof(line),
+		"t.toml:2:24: cloudshark.customer_tokens_file: %s: others may read it (mode 0644); chmod o= mends that",
+		path);
+	assert_fault(text_with(format, path), line);
+	assert_int_equal(chmod(path, 0600), 0);
+	path = fixture_file("c", "ACME:abc123\nother:a/b\n");
+	snprintf(line, sizeof(line),
+		 "t.toml:2:24: cloudshark.customer_tokens_file: %s: line 2: the token contains a character that tokens "
+		 "cannot "
+		 "have (allowed are letters, digits and _ - . ~)",
+		 path);
+	assert_fault(text_with(format, path), line);
+	assert_loads("[cloudshark]\ntoken = \"abc\"\n");
+	assert_null(fixture_config->cloudshark.customer_tokens);
+}
+
 static void test_secret_file_that_others_can_use_is_a_fault(void **state)
 {
 	const char *path = fixture_file("token", "0123456789abcdef\n");
@@ -189,6 +216,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_secret_is_the_file_without_its_last_newline),
 		TEST(test_unusable_secret_file_is_a_fault),
+		TEST(test_tokens_by_customer_are_read_and_checked),
 		TEST(test_secret_file_that_others_can_use_is_a_fault),
 		TEST(test_private_key_that_others_can_read_is_a_fault),
 		TEST(test_fifo_does_not_block_startup),

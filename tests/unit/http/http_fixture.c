@@ -148,12 +148,33 @@ static void answer_events(void *ctx, struct http_request *request)
 		fixture.held[fixture.held_count++] = (struct http_request *)fixture.stream; /* only counted */
 }
 
+/* A good signature is the body itself. */
+static void answer_guest(void *ctx, struct http_request *request)
+{
+	const char *signature = http_request_header(request, "X-Signature");
+	char answer[128];
+	size_t size;
+
+	(void)ctx;
+	fixture.handled++;
+	if (http_request_must_verify(request)) {
+		if (!signature || strcmp(signature, http_request_body(request, &size)) != 0) {
+			http_answer_unverified(request, "it does not fit");
+			return;
+		}
+		http_request_verified(request, "bob");
+	}
+	snprintf(answer, sizeof(answer), "{\"peer\":\"%s\"}", http_request_peer(request));
+	http_answer_json(request, 200, answer);
+}
+
 static const struct http_route routes[] = {
 	{.method = "GET", .pattern = "/ok", .handler = answer_ok},
 	{.method = "GET", .pattern = "/items/*/of/*", .handler = answer_item},
 	{.method = "DELETE", .pattern = "/items/*/of/*", .handler = answer_ok},
 	{.method = "POST", .pattern = "/body", .handler = answer_body, .body_bytes_max = 100},
 	{.method = "POST", .pattern = "/large", .handler = answer_body, .body_bytes_max = 200000},
+	{.method = "POST", .pattern = "/guests", .handler = answer_guest, .body_bytes_max = 1000, .guests = true},
 	{.method = "GET", .pattern = "/later", .handler = answer_later},
 	{.method = "GET", .pattern = "/wake", .handler = answer_wake},
 	{.method = "GET", .pattern = "/download", .handler = answer_download},

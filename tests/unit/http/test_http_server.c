@@ -4,7 +4,9 @@
  */
 #include "http_fixture.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -538,6 +540,66 @@ static void test_tcp_needs_token_and_tls(void **state)
 	}
 }
 
+static struct client *connect_tcp(void)
+{
+	struct client *client = calloc(1, sizeof(*client));
+	const struct sockaddr_in address = {.sin_family = AF_INET,
+					    .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+					    .sin_port = htons(http_server_port(fixture.server))};
+
+	assert_non_null(client);
+	client->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(connect(client->fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(fcntl(client->fd, F_SETFL, O_NONBLOCK), 0);
+	return client;
+}
+
+#define SIGNED(path, signature, body) "POST " path " HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n" signature "\r\n" body
+
+static void test_a_signed_body_is_verified_before_it_opens_anything(void **state)
+{
+	static const char *const signatures[] = {"X-Signature", NULL};
+
+	(void)state;
+	fixture.options.listen = "127.0.0.1:0";
+	fixture.options.token = "0123456789abcdef";
+	fixture.options.guests = (struct http_guests){.signatures = signatures};
+	fixture.options.login_timeout_ms = 200;
+	restart();
+
+	struct client *client = connect_tcp(), *slow = connect_tcp();
+	send_text(slow, SIGNED("/guests", "X-Signature: body\r\n", "bo"));
+	for (int i = 0; i < 2; i++) { /* the connection stays */
+		send_text(client, SIGNED("/guests", "X-Signature: body\r\n", "body"));
+		expect(client, "HTTP/1.1 200 ");
+		expect(client, "{\"peer\":\"tcp:127.0.0.1(bob)\"}");
+	}
+	send_text(client, SIGNED("/guests", "X-Signature: ydob\r\n", "body"));
+	expect(client, "HTTP/1.1 401 ");
+	expect(client, "{\"error\":\"it does not fit\"}");
+	expect_end(client);
+	expect_end(slow); /* a signature alone gives no more time */
+	assert_int_equal(slow->size, 0);
+	client_free(slow);
+	client_free(client);
+
+	static const struct {
+		const char *request, *status;
+	} others[] = {
+		{SIGNED("/body", "X-Signature: body\r\n", "body"), "HTTP/1.1 403 "},
+		{SIGNED("/guests", "", "body"), "HTTP/1.1 401 "},
+		{SIGNED("/guests", "X-Signature: body\r\nX-Signature: body\r\n", "body"), "HTTP/1.1 401 "},
+		{SIGNED("/guests", "X-Signature: body\r\nAuthorization: Bearer x\r\n", "body"), "HTTP/1.1 401 "},
+	};
+	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++) {
+		client = connect_tcp();
+		send_text(client, others[i].request);
+		expect(client, others[i].status);
+		expect_end(client);
+		client_free(client);
+	}
+}
+
 static void test_second_server_on_a_live_socket_is_refused(void **state)
 {
 	struct error err = {.text = ""};
@@ -574,6 +636,7 @@ int main(void)
 		served(test_stop_answers_pending_requests),
 		served(test_stop_calls_no_handler),
 		served(test_tcp_needs_token_and_tls),
+		served(test_a_signed_body_is_verified_before_it_opens_anything),
 		served(test_second_server_on_a_live_socket_is_refused),
 	};
 

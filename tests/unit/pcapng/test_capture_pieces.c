@@ -191,6 +191,32 @@ static void test_no_piece_is_accepted_before_the_last_one_is_read(void **state)
 	capture_pieces_free(pieces);
 }
 
+static void test_counts_in_the_middle_change_nothing_else(void **state)
+{
+	static uint8_t plain[FILE_ROOM], noted[FILE_ROOM];
+	struct packet_array array = {packets, PACKETS, 0};
+	struct capture_pieces *pieces = capture_pieces_new(CAPTURE_FILE_PCAPNG, &info);
+	size_t size = read_on(pieces, noted, 100);
+	const size_t head_size = size;
+
+	(void)state;
+	assert_int_equal(capture_pieces_add(pieces, packet_array_source(&array)), 0);
+	assert_int_equal(capture_pieces_note(pieces, interfaces, 7), -EBUSY);
+	size += read_on(pieces, noted + size, 100);
+	const size_t before = size;
+	assert_int_equal(capture_pieces_note(pieces, interfaces, 7), 0);
+	size += read_on(pieces, noted + size, 100);
+	const size_t after = size;
+	assert_int_equal(after - before, 2 * (24 + 4 + 8 + 4)); /* a block for each: usrdeliv only */
+	assert_int_equal(capture_pieces_end(pieces, interfaces), 0);
+	size += read_on(pieces, noted + size, 100);
+	capture_pieces_free(pieces);
+	memmove(noted + before, noted + after, size - after);
+	assert_int_equal(make(CAPTURE_FILE_PCAPNG, &info, PACKETS, 100, plain), size - (after - before));
+	assert_memory_equal(plain, noted, size - (after - before));
+	assert_true(head_size < before);
+}
+
 static void test_pcap_has_exactly_one_interface(void **state)
 {
 	(void)state;
@@ -207,6 +233,7 @@ int main(void)
 		cmocka_unit_test_setup(test_counts_are_those_given_at_the_end, set_up),
 		cmocka_unit_test_setup(test_invalid_piece_is_refused_and_leaves_no_trace, set_up),
 		cmocka_unit_test_setup(test_no_piece_is_accepted_before_the_last_one_is_read, set_up),
+		cmocka_unit_test_setup(test_counts_in_the_middle_change_nothing_else, set_up),
 		cmocka_unit_test_setup(test_pcap_has_exactly_one_interface, set_up),
 	};
 

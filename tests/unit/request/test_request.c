@@ -123,19 +123,21 @@ static void test_missing_fields_get_the_configured_defaults(void **state)
 	assert_null(request->customer);
 	assert_null(request->comment);
 	assert_null(request->alertid);
+	assert_null(request->rule);
 	assert_null(request->destinations);
 	assert_int_equal(request->destination_count, 0);
 }
 
 static void test_every_field_of_the_contract_is_parsed(void **state)
 {
-	cleanup(cleanup_request) struct request *request = accepted(
-		"{\"node\":\"alpha\",\"interface\":[\"eth0\",\"lo\"],\"bpf\":\"tcp\\n and port "
-		"80\",\"inner\":\"udp\",\"snap\":128,"
-		"\"packets\":50,\"bytes\":1000,\"timeout\":1.5,\"duration\":30,\"tags\":\"a,b\",\"customer\":"
-		"\"B\\u00fccher\",\"alertid\":655443,\"comment\":\"one\\n\\ttwo\",\"id\":\"A.b_c-9\",\"format\":"
-		"\"pcap\",\"merge\":false,\"to_destinations\":[\"directory\",\"cloudshark\",\"directory\"],"
-		"\"logrequest\":true,\"packetdebug\":true}");
+	cleanup(cleanup_request) struct request *request =
+		accepted("{\"node\":\"alpha\",\"interface\":[\"eth0\",\"lo\"],\"bpf\":\"tcp\\n and port "
+			 "80\",\"inner\":\"udp\",\"snap\":128,"
+			 "\"packets\":50,\"bytes\":1000,\"timeout\":1.5,\"duration\":30,\"tags\":\"a,b\",\"customer\":"
+			 "\"B\\u00fccher\",\"alertid\":655443,\"comment\":\"one\\n\\ttwo\",\"id\":\"A.b_c-9\",\"rule\":"
+			 "\"ids.1\",\"format\":"
+			 "\"pcap\",\"merge\":false,\"to_destinations\":[\"directory\",\"cloudshark\",\"directory\"],"
+			 "\"logrequest\":true,\"packetdebug\":true}");
 
 	(void)state;
 	assert_int_equal(request->interface_count, 2);
@@ -157,6 +159,7 @@ static void test_every_field_of_the_contract_is_parsed(void **state)
 	assert_string_equal(request->comment, "one\n\ttwo");
 	assert_string_equal(request->id, "A.b_c-9");
 	assert_true(request->id_given);
+	assert_string_equal(request->rule, "ids.1");
 	assert_int_equal(request->format, REQUEST_FORMAT_PCAP);
 	assert_int_equal(request->destination_count, 2);
 	assert_string_equal(request->destinations[0], "directory");
@@ -203,7 +206,7 @@ static void test_zero_and_empty_text_mean_not_given(void **state)
 {
 	cleanup(cleanup_request) struct request *request = accepted(
 		OURS ",\"packets\":0,\"bytes\":0,\"snap\":0,\"timeout\":0,\"duration\":0.0,\"bpf\":\"\",\"tags\":"
-		     "\"\",\"customer\":\"\",\"comment\":\"\",\"alertid\":\"\"}");
+		     "\"\",\"customer\":\"\",\"comment\":\"\",\"alertid\":\"\",\"rule\":\"\"}");
 
 	(void)state;
 	assert_int_equal(request->packets, 50000);
@@ -254,6 +257,40 @@ static void test_alertid_may_be_text(void **state)
 	assert_false(text->alertid_is_integer);
 	assert_string_equal(negative->alertid, "-9223372036854775808");
 	assert_true(negative->alertid_is_integer);
+}
+
+static void test_original_fields_are_accepted(void **state)
+{
+	static const struct {
+		const char *fields, *alertid;
+		bool is_integer;
+	} cases[] = {
+		{",\"alertstr\":\"INC-7\"}", "INC-7", false},
+		{",\"alertstr\":\"INC-7\",\"alertid\":0}", "INC-7", false},
+		{",\"alertid\":\"\",\"alertstr\":\"INC-7\"}", "INC-7", false},
+		{",\"alertstr\":\"INC-7\",\"alertid\":5}", "5", true},
+		{",\"alertid\":\"A\",\"alertstr\":\"a\\nb\"}", "A", false},
+		{",\"alertstr\":\"\",\"alertid\":0}", NULL, false},
+		{",\"aliasmatched\":true}", NULL, false},
+		{",\"aliasmatched\":\"main\"}", NULL, false},
+		{",\"aliasmatched\":null}", NULL, false},
+		{",\"aliasmatched\":[1,{\"a\":2.5}]}", NULL, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		char json[512];
+
+		snprintf(json, sizeof(json), "%s%s", OURS, cases[i].fields);
+		cleanup(cleanup_request) struct request *request = accepted(json);
+		if (cases[i].alertid)
+			assert_string_equal(request->alertid, cases[i].alertid);
+		else
+			assert_null(request->alertid);
+		assert_int_equal(request->alertid_is_integer, cases[i].is_integer);
+	}
+	check_refused(OURS ",\"alertstr\":7}", "alertstr", "must be a string, not an integer");
+	check_refused(OURS ",\"alertstr\":\"a\\nb\"}", "alertstr", "control character");
 }
 
 static void test_request_cannot_disable_configured_logging(void **state)
@@ -527,6 +564,18 @@ static void test_wrong_types_are_refused(void **state)
 		{OURS ",\"drop_duplicates\":1}", "drop_duplicates", "must be true or false, not an integer"},
 		{OURS ",\"drop_duplicates\":true}", "drop_duplicates", "needs merge"},
 		{OURS ",\"drop_duplicates\":true,\"merge\":false}", "drop_duplicates", "needs merge"},
+		{OURS ",\"stream\":1}", "stream", "must be true or false"},
+		{OURS ",\"stream\":true,\"format\":\"pcap\"}", "format", "must be pcapng"},
+		{OURS ",\"stream\":true,\"packetdebug\":true}", "packetdebug", "not possible with stream"},
+		{OURS ",\"files\":2}", "every", "go together"},
+		{OURS ",\"every\":2}", "files", "go together"},
+		{OURS ",\"files\":-1,\"every\":2}", "files", "1 to 1000"},
+		{OURS ",\"files\":2,\"every\":true}", "every",
+		 "must be a number of seconds, or a size such as \"100MB\", not true"},
+		{OURS ",\"files\":2,\"every\":-1}", "every", "at least 0.1 s"},
+		{OURS ",\"files\":2,\"every\":\"1s\"}", "every", "is not a size"},
+		{OURS ",\"files\":2,\"every\":\"1kB\"}", "every", "is 1000 bytes; it must be 65536 to"},
+		{OURS ",\"files\":2,\"every\":1,\"merge\":true}", "merge", "not possible with a series"},
 		{OURS ",\"to_destinations\":\"cloudshark\"}", "to_destinations", "must be an array of strings"},
 		{OURS ",\"logrequest\":\"yes\"}", "logrequest", "must be true or false"},
 		{OURS ",\"packetdebug\":1}", "packetdebug", "must be true or false"},
@@ -620,6 +669,17 @@ static void test_id_outside_its_pattern_is_refused(void **state)
 	check_refused(json, "id", "1 to 64 of the characters");
 }
 
+/* A label, which nothing fills in. */
+static void test_the_name_of_a_rule_is_like_an_id(void **state)
+{
+	(void)state;
+	check_refused(OURS ",\"rule\":\"{alert}\"}", "rule", "1 to 64 of the characters");
+	check_refused(OURS ",\"rule\":\"a b\"}", "rule", "1 to 64 of the characters");
+	check_refused(OURS ",\"rule\":1}", "rule", "must be a string");
+	check_refused(OURS ",\"rule\":\"a\",\"stop\":true,\"dedupe\":\"k\"}", "interface",
+		      "cannot be combined with stop");
+}
+
 static void test_bad_formats_and_destinations_are_refused(void **state)
 {
 	static const struct refusal_case cases[] = {
@@ -683,6 +743,45 @@ static void test_fields_without_allow_override_are_refused(void **state)
 		snprintf(json, sizeof(json), OURS ",\"%s\":\"x\"}", s3[i]);
 		check_refused(json, s3[i], "allow_override");
 	}
+}
+
+static void allow_overrides(char **fields, size_t count)
+{
+	config.s3.allow_override.items = fields;
+	config.s3.allow_override.count = count;
+}
+
+static void test_fields_that_are_allowed_replace_those_of_s3(void **state)
+{
+	char *fields[] = {OWN("bucket"), OWN("folder"), OWN("region"), OWN("acl"), OWN("encryption")};
+
+	(void)state;
+	allow_overrides(fields, COUNT(fields));
+	cleanup(cleanup_request) struct request *all = accepted(
+		OURS ",\"bucket\":\"night\",\"folder\":\"a b/\xc3\xbc\",\"region\":\"eu-west-1\",\"acl\":\"private\","
+		     "\"encryption\":true}");
+	cleanup(cleanup_request) struct request *none =
+		accepted(OURS ",\"bucket\":\"\",\"endpoint\":\"\",\"encryption\":false}");
+	cleanup(cleanup_request) struct request *off = accepted(OURS ",\"encryption\":\"none\"}");
+	assert_string_equal(all->s3.bucket, "night");
+	assert_string_equal(all->s3.folder, "a b/\xc3\xbc");
+	assert_string_equal(all->s3.region, "eu-west-1");
+	assert_string_equal(all->s3.acl, "private");
+	assert_string_equal(all->s3.encryption, "AES256");
+	assert_null(all->s3.endpoint);
+	assert_null(none->s3.bucket);
+	assert_null(none->s3.encryption);
+	assert_string_equal(off->s3.encryption, "none");
+
+	check_refused(OURS ",\"endpoint\":\"evil.example\"}", "endpoint", "not listed in [s3] allow_override");
+	check_refused(OURS ",\"bucket\":\"a/b\"}", "bucket", "\"a/b\" must be 3 to 63");
+	check_refused(OURS ",\"folder\":\"../b\"}", "folder", "cannot have");
+	check_refused(OURS ",\"folder\":\"a\\nb\"}", "folder", "control character");
+	check_refused(OURS ",\"region\":\"a.b/\"}", "region", "at most 63");
+	check_refused(OURS ",\"acl\":\"odd\"}", "acl", "no canned access control list");
+	check_refused(OURS ",\"encryption\":\"odd\"}", "encryption", "\"odd\" is no encryption");
+	check_refused(OURS ",\"encryption\":1}", "encryption", "must be true, false or a string");
+	allow_overrides(NULL, 0);
 }
 
 /* --- windows --- */
@@ -1067,6 +1166,7 @@ int main(void)
 		cmocka_unit_test(test_limits_are_inclusive),
 		cmocka_unit_test(test_configured_snap_length_is_capped),
 		cmocka_unit_test(test_alertid_may_be_text),
+		cmocka_unit_test(test_original_fields_are_accepted),
 		cmocka_unit_test(test_request_cannot_disable_configured_logging),
 		cmocka_unit_test(test_missing_id_is_generated_and_unique),
 		cmocka_unit_test(test_compact_json_keeps_order_and_numbers),
@@ -1086,10 +1186,12 @@ int main(void)
 		cmocka_unit_test(test_text_with_nul_or_control_characters_is_refused),
 		cmocka_unit_test(test_string_lengths_are_capped),
 		cmocka_unit_test(test_id_outside_its_pattern_is_refused),
+		cmocka_unit_test(test_the_name_of_a_rule_is_like_an_id),
 		cmocka_unit_test(test_bad_formats_and_destinations_are_refused),
 		cmocka_unit_test(test_unknown_fields_are_refused_with_a_suggestion),
 		cmocka_unit_test(test_huge_field_name_is_shortened),
 		cmocka_unit_test(test_fields_without_allow_override_are_refused),
+		cmocka_unit_test(test_fields_that_are_allowed_replace_those_of_s3),
 		cmocka_unit_test(test_request_may_begin_before_its_arrival),
 		cmocka_unit_test(test_window_takes_both_time_formats),
 		cmocka_unit_test(test_window_may_have_one_end),

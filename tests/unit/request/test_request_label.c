@@ -25,16 +25,21 @@ static void test_labels_of_refused_messages_are_read(void **state)
 	static const struct {
 		const char *message, *tags, *customer, *alertid;
 		bool is_integer;
+		const char *rule;
 	} cases[] = {
+		{"{\"rule\":\"ids\",\"bpf\":1}", NULL, NULL, NULL, false, "ids"},
+		{"{\"rule\":\"i d s\"}", NULL, NULL, NULL, false, NULL},
+		{"{\"rule\":5}", NULL, NULL, NULL, false, NULL},
 		{"{\"tags\":\"a,b\",\"customer\":\"ACME\",\"alertid\":655443,\"nonsense\":[]}", "a,b", "ACME", "655443",
-		 true},
-		{"{\"alertid\":\"x-1\",\"alertid\":\"x-2\"}", NULL, NULL, "x-2", false},
-		{"{\"tags\":5,\"customer\":[\"ACME\"],\"alertid\":1.5}", NULL, NULL, NULL, false},
-		{"{\"tags\":\"\",\"customer\":\"a\\u0007b\",\"alertid\":0}", NULL, NULL, NULL, true},
-		{"[\"tags\"]", NULL, NULL, NULL, false},
-		{"{\"tags\":\"a\"", NULL, NULL, NULL, false},
-		{"{\"tags\":\"a\",\"deep\":[[[[[1]]]]]}", NULL, NULL, NULL, false},
-		{"", NULL, NULL, NULL, false},
+		 true, NULL},
+		{"{\"alertid\":\"x-1\",\"alertid\":\"x-2\"}", NULL, NULL, "x-2", false, NULL},
+		{"{\"alertid\":0,\"alertstr\":\"x-3\",\"aliasmatched\":true}", NULL, NULL, "x-3", false, NULL},
+		{"{\"tags\":5,\"customer\":[\"ACME\"],\"alertid\":1.5}", NULL, NULL, NULL, false, NULL},
+		{"{\"tags\":\"\",\"customer\":\"a\\u0007b\",\"alertid\":0}", NULL, NULL, NULL, false, NULL},
+		{"[\"tags\"]", NULL, NULL, NULL, false, NULL},
+		{"{\"tags\":\"a\"", NULL, NULL, NULL, false, NULL},
+		{"{\"tags\":\"a\",\"deep\":[[[[[1]]]]]}", NULL, NULL, NULL, false, NULL},
+		{"", NULL, NULL, NULL, false, NULL},
 	};
 
 	(void)state;
@@ -46,6 +51,7 @@ static void test_labels_of_refused_messages_are_read(void **state)
 		check_text(label.customer, cases[i].customer);
 		check_text(label.alertid, cases[i].alertid);
 		assert_int_equal(label.alertid_is_integer, cases[i].is_integer);
+		check_text(label.rule, cases[i].rule);
 		request_label_deinit(&label);
 	}
 }

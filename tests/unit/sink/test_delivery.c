@@ -41,6 +41,7 @@ struct fake {
 	bool ends_when_cancelled;
 	size_t starts, running, most_running, cancels;
 	char started[STARTS_MAX][16]; /* file names */
+	unsigned copies[STARTS_MAX];  /* as the file said */
 	struct sink_attempt *open[STARTS_MAX];
 	bool *freed;
 };
@@ -77,6 +78,7 @@ static struct sink_attempt *fake_start(struct sink *sink, const struct sink_file
 
 	assert_true(number < STARTS_MAX);
 	snprintf(fake->started[number], sizeof(fake->started[number]), "%s", file->name);
+	fake->copies[number] = file->copies;
 	if (fake->cannot_start[number])
 		return NULL;
 	attempt = calloc(1, sizeof(*attempt));
@@ -445,6 +447,8 @@ static void test_file_sent_whole_without_an_answer_is_sent_three_times_at_most(v
 	assert_string_equal(world->files[0].results[0].error,
 			    "the whole file was sent 3 times and no answer came; it may be there (last error: cut)");
 	assert_int_equal(world->files[0].results[0].attempts, 4);
+	assert_memory_equal(world->sinks[0]->copies, ((unsigned[]){0, 1, 1, 2}),
+			    4 * sizeof(unsigned)); /* so sinks can ask */
 	world_free(world);
 }
 

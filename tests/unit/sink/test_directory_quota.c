@@ -84,6 +84,7 @@ static const char *const foreign[] = {
 	"other-eth0" STAMPED ".pcapng", "edge-eth0" STAMPED ".txt",
 	"edge-eth0-20261123.pcapng",	"edge-eth0-20261123T084100.123Z.pcapng",
 	"edge7-eth0" STAMPED ".pcap",	"README",
+	"edge-eth0" STAMPED ".txt.gz",	"edge-eth0" STAMPED ".zst",
 };
 
 static void add_foreign(void)
@@ -108,7 +109,9 @@ static void test_only_own_files_count(void **state)
 	(void)state;
 	add_foreign();
 	add_file("edge-eth0" STAMPED ".pcapng", 600, 0);
-	add_file("edge-a-b-0" STAMPED "-1.pcap", 300, 0);
+	add_file("edge-a-b-0" STAMPED "-1.pcap", 100, 0);
+	add_file("edge-eth0" STAMPED ".pcapng.zst", 150, 0);
+	add_file("edge-eth0" STAMPED "-2.pcap.gz", 50, 0);
 	use(1000, 0, 0);
 	assert_int_equal(directory_quota_reserve(quota, directory_fd, 101, &why), -EDQUOT);
 	assert_non_null(strstr(why.text, "900 already"));

@@ -365,6 +365,10 @@ static void test_existing_files_are_never_overwritten(void **state)
 	}
 	assert_text(inside(world, "a.b.pcapng"), "precious");
 	assert_string_equal(listing(world), "a.b-1.pcapng a.b-2.pcapng a.b.pcapng ");
+	put(inside(world, "c.pcapng.zst"), "precious");
+	file_init(&file, "c.pcapng.zst", 100);
+	deliver(world, &file);
+	assert_string_equal(file.outcome.url, inside(world, "c-1.pcapng.zst"));
 }
 
 static void test_symlink_with_the_final_name_is_not_followed(void **state)
@@ -674,6 +678,208 @@ static void test_attempts_beyond_the_queue_are_not_started(void **state)
 	free(files);
 }
 
+/* --- files that grow --- */
+
+#define BLOCK 100 /* bytes */
+
+/* A file of blocks that grows as the test says. */
+struct growing {
+	struct sink_file file;
+	uint64_t at, size; /* read so far; there so far */
+	bool ended, restarts, open;
+	unsigned dones;
+	struct sink_outcome outcome;
+	struct sink_attempt *attempt;
+};
+
+static uint8_t block_byte(uint64_t offset)
+{
+	return offset % BLOCK == 4 ? BLOCK : offset % BLOCK < 8 ? 0 : byte_at(offset);
+}
+
+static size_t growing_read(void *ctx, uint8_t *into, size_t room)
+{
+	struct growing *growing = ctx;
+	size_t used = 0;
+
+	assert_true(growing->open);
+	for (; used < room && growing->at < growing->size; used++)
+		into[used] = block_byte(growing->at++);
+	return used;
+}
+
+static bool growing_ended(void *ctx)
+{
+	const struct growing *growing = ctx;
+
+	return growing->ended && growing->at == growing->size;
+}
+
+static bool growing_open(void *ctx, struct byte_stream *stream)
+{
+	struct growing *growing = ctx;
+
+	growing->open = true;
+	*stream = (struct byte_stream){.size_bytes = BYTE_STREAM_GROWS,
+				       .read = growing_read,
+				       .ended = growing_ended,
+				       .ctx = growing};
+	return true;
+}
+
+static void growing_close(void *ctx, struct byte_stream *stream)
+{
+	struct growing *growing = ctx;
+
+	(void)stream;
+	assert_true(growing->open);
+	growing->open = false;
+}
+
+static bool growing_restarts(void *ctx)
+{
+	return ((const struct growing *)ctx)->restarts;
+}
+
+static void on_growing_done(void *ctx, const struct sink_outcome *outcome)
+{
+	struct growing *growing = ctx;
+
+	assert_false(growing->open);
+	growing->dones++;
+	growing->outcome = *outcome;
+}
+
+static void start_growing(struct world *world, struct growing *growing)
+{
+	growing->file = (struct sink_file){.name = "a.pcapng",
+					   .tags = "",
+					   .id = "test",
+					   .ctx = growing,
+					   .open = growing_open,
+					   .close = growing_close,
+					   .restarts = growing_restarts};
+	growing->attempt = world->sink->class->start_growing(world->sink, &growing->file, on_growing_done, growing);
+	assert_non_null(growing->attempt);
+	assert_int_equal(growing->dones, 0);
+}
+
+static void grow(struct world *world, struct growing *growing, uint64_t size)
+{
+	growing->size += size;
+	world->sink->class->more(world->sink, growing->attempt);
+}
+
+static void wait_growing(struct world *world, const struct growing *growing, uint64_t read)
+{
+	while (growing->at < read || (growing->ended && !growing->dones))
+		assert_int_equal(event_base_loop(world->loop, EVLOOP_ONCE), 0);
+}
+
+static void assert_blocks(const char *path, uint64_t size)
+{
+	FILE *file = fopen(path, "rb");
+	uint64_t offset = 0;
+	int byte;
+
+	assert_non_null(file);
+	for (; (byte = getc(file)) != EOF; offset++)
+		if (byte != block_byte(offset))
+			fail_msg("byte %llu differs", (unsigned long long)offset);
+	assert_int_equal(offset, size);
+	fclose(file);
+}
+
+static void test_growing_file_gets_its_name_when_it_has_ended(void **state)
+{
+	struct world *world = *state;
+	struct growing growing = {.size = 10};
+
+	start_growing(world, &growing);
+	wait_growing(world, &growing, 10);
+	grow(world, &growing, 3000 * KIB);
+	wait_growing(world, &growing, 3000 * KIB);
+	assert_string_equal(listing(world), ".a.pcapng.part ");
+	growing.ended = true;
+	grow(world, &growing, 90);
+	wait_growing(world, &growing, 0);
+	assert_int_equal(growing.outcome.verdict, SINK_OK);
+	assert_string_equal(growing.outcome.url, inside(world, "a.pcapng"));
+	assert_string_equal(listing(world), "a.pcapng ");
+	assert_blocks(growing.outcome.url, 3000 * KIB + 100);
+}
+
+/* The file may not become larger than 64 KiB. */
+static void run_into_limit(struct world *world, struct growing *growing)
+{
+	const struct rlimit small = {.rlim_cur = 64 * KIB, .rlim_max = RLIM_INFINITY};
+	struct rlimit before;
+
+	signal(SIGXFSZ, SIG_IGN);
+	start_growing(world, growing);
+	grow(world, growing, 1050);
+	wait_growing(world, growing, 1050);
+	getrlimit(RLIMIT_FSIZE, &before);
+	setrlimit(RLIMIT_FSIZE, &small);
+	grow(world, growing, 100 * KIB);
+	while (!growing->dones)
+		assert_int_equal(event_base_loop(world->loop, EVLOOP_ONCE), 0);
+	setrlimit(RLIMIT_FSIZE, &before);
+}
+
+static void test_growing_file_that_fails_keeps_its_whole_blocks(void **state)
+{
+	struct world *world = *state;
+	struct growing growing = {0};
+
+	run_into_limit(world, &growing);
+	assert_int_not_equal(growing.outcome.verdict, SINK_OK);
+	assert_non_null(strstr(growing.outcome.error, "cannot write"));
+	assert_string_equal(growing.outcome.url, inside(world, "a.pcapng"));
+	assert_int_equal(growing.outcome.sent_bytes, 1000); /* of the first 1050; the second piece failed */
+	assert_string_equal(listing(world), "a.pcapng ");
+	assert_blocks(growing.outcome.url, 1000);
+}
+
+static void test_growing_file_that_restarts_leaves_nothing(void **state)
+{
+	struct world *world = *state;
+	struct growing growing = {.restarts = true};
+
+	assert_int_equal(rmdir(world->path), 0);
+	start_growing(world, &growing);
+	grow(world, &growing, 1000);
+	while (!growing.dones)
+		assert_int_equal(event_base_loop(world->loop, EVLOOP_ONCE), 0);
+	assert_int_equal(growing.outcome.verdict, SINK_RETRY);
+	assert_int_equal(mkdir(world->path, 0700), 0);
+	assert_string_equal(growing.outcome.url, "");
+}
+
+static void test_cancelled_growing_file_is_kept_or_removed(void **state)
+{
+	struct world *world = *state;
+
+	for (int restarts = 0; restarts < 2; restarts++) {
+		struct growing growing = {.restarts = restarts};
+		struct sink_outcome outcome = {0};
+
+		start_growing(world, &growing);
+		grow(world, &growing, 1050);
+		wait_growing(world, &growing, 1050);
+		assert_false(world->sink->class->cancel(world->sink, growing.attempt, &outcome));
+		assert_false(growing.open);
+		world->sink->class->free(take(world->sink)); /* waits for its thread */
+		assert_int_equal(growing.dones, 0);
+		assert_string_equal(listing(world), restarts ? "" : "a.pcapng ");
+		if (!restarts)
+			assert_blocks(inside(world, "a.pcapng"), 1000);
+		unlink(inside(world, "a.pcapng"));
+		world_close(world);
+		world_open(world);
+	}
+}
+
 int main(void)
 {
 #define directory_test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -695,6 +901,10 @@ int main(void)
 		directory_test(test_file_named_before_cancelling_is_reported),
 		directory_test(test_hung_disk_delays_cancelling_by_one_second_in_total),
 		directory_test(test_attempts_beyond_the_queue_are_not_started),
+		directory_test(test_growing_file_gets_its_name_when_it_has_ended),
+		directory_test(test_growing_file_that_fails_keeps_its_whole_blocks),
+		directory_test(test_growing_file_that_restarts_leaves_nothing),
+		directory_test(test_cancelled_growing_file_is_kept_or_removed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -86,6 +86,10 @@ static void test_every_option_becomes_its_field(void **state)
 		"\"dedupe\":\"k\",\"drop_duplicates\":true,\"follow\":true,\"logrequest\":true,\"packetdebug\":true,"
 		"\"merge\":true,"
 		"\"to_destinations\":[\"redis\",\"local\",\"cloudshark\"],\"first_of\":[\"lab\",\"archive\"]}");
+	check_built("--node|n1|-i|eth0|--files|5|--every|1.5m|--streamed|--no-file", &(struct request_plan){0},
+		    "{\"interface\":[\"eth0\"],\"node\":\"n1\",\"files\":5,\"every\":90,\"stream\":true}");
+	check_built("--node|n1|-i|eth0|--files|5|--every|100MB", &(struct request_plan){0},
+		    "{\"interface\":[\"eth0\"],\"node\":\"n1\",\"files\":5,\"every\":\"100MB\"}");
 	check_built(
 		"--node|n1|--alias|main|--from|2026-11-23T08:41:00Z|--to|1795423260|--alertid|a-7",
 		&(struct request_plan){0},
@@ -135,6 +139,10 @@ static void test_contradictory_options_are_refused(void **state)
 	check_refused("-i|lo|--before|1|--from|1", "--before and --from exclude each other");
 	check_refused("-i|lo|-w|a|--merge|b", "--write and --merge exclude each other");
 	check_refused("-i|lo|--drop-duplicates", "--drop-duplicates needs one file for all interfaces: -w or --merge");
+	check_refused("-i|lo|--files|2", "--files and --every go together");
+	check_refused("-i|lo|--files|2|--every|1|-w|a", "--files makes several files: leave out -w and --merge");
+	check_refused("-i|lo|--streamed", "--streamed sends to the daemon's destinations, not here: add --no-file");
+	check_refused("-i|lo|--files|2|--every|x", "--every: must be a time like 60s or a size like 100MB");
 	check_refused("-i|lo|-w|a|--no-file", "--write and --no-file exclude each other");
 }
 

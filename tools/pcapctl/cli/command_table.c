@@ -8,7 +8,7 @@
 static const char *const formats[] = {"pcapng", "pcap", NULL};
 static const char *const alert_formats[] = {"eve",    "zeek",	   "alertmanager", "grafana", "falco",
 					    "wazuh",  "pagerduty", "opsgenie",	   "elastic", "trap",
-					    "syslog", "kv",	   "json",	   NULL};
+					    "syslog", "kv",	   "json",	   "request", NULL};
 static const char *const directions[] = {"in", "out", "inout", NULL};
 static const char *const shells[] = {"bash", "zsh", "fish", NULL};
 
@@ -94,6 +94,10 @@ const struct option_row option_rows[OPTION_COUNT] = {
 	[OPTION_FORMAT] = {"format", '\0', "FORMAT", .help = "file format, pcapng or pcap", .choices = formats,
 			   .completion = COMPLETION_CHOICE},
 	[OPTION_DEDUPE] = {"dedupe", '\0', "KEY", .help = "fold requests with the same key within the cooldown"},
+	[OPTION_FILES] = {"files", '\0', "COUNT", .help = "with --every: a series of at most COUNT files"},
+	[OPTION_EVERY] = {"every", '\0', "TIME|SIZE", .help = "what each file of a series holds, as in 60s or 100MB"},
+	[OPTION_STREAMED] = {"streamed", '\0', NULL,
+			     .help = "with --no-file: deliver while the capture runs, so that it may exceed memory"},
 	[OPTION_DESTINATION] = {"destination", 'd', "NAMES",
 				.help = "also deliver to these destinations of the daemon, separated by commas",
 				.completion = COMPLETION_DESTINATION, .repeatable = true},
@@ -121,8 +125,10 @@ const struct option_row option_rows[OPTION_COUNT] = {
 	[OPTION_KEY_FILE] = {"key-file", '\0', "FILE",
 			     .help = "fleet: sign the request with the first key of this file (a line NAME:SECRET)",
 			     .completion = COMPLETION_FILE},
-	[OPTION_INPUT] = {"input", '\0', "FORMAT", .help = "the alert's format (default json)",
-			  .choices = alert_formats, .completion = COMPLETION_CHOICE},
+	[OPTION_ENVIRONMENT] =
+		{"environment", '\0', "PREFIX",
+		 .help = "with --format kv: also take the environment's variables that begin with PREFIX, "
+			 "without it, as in NAGIOS_"},
 	[OPTION_EXPECT] =
 		{"expect", '\0', "FILE",
 		 .help = "fleet: the nodes that should answer, a name a line (default: those that presence knows)",
@@ -158,6 +164,9 @@ static const enum option_id capture_options[] = {
 	OPTION_DROP_DUPLICATES,
 	OPTION_FOLLOW,
 	OPTION_FORMAT,
+	OPTION_FILES,
+	OPTION_EVERY,
+	OPTION_STREAMED,
 	OPTION_NO_FILE,
 	OPTION_DESTINATION,
 	OPTION_FIRST_OF,
@@ -191,8 +200,8 @@ static const enum option_id get_options[] = {OPTION_WRITE, OPTION_NODE, OPTION_N
 static const enum option_id nodes_options[] = {OPTION_FORGET, OPTION_NONE};
 static const enum option_id names_options[] = {OPTION_NODE, OPTION_NONE};
 static const enum option_id watch_options[] = {OPTION_ID, OPTION_NONE};
-static const enum option_id alert_options[] = {OPTION_INPUT, OPTION_NONE};
-static const enum option_id rules_options[] = {OPTION_INPUT, OPTION_NODE, OPTION_NONE};
+static const enum option_id alert_options[] = {OPTION_FORMAT, OPTION_ENVIRONMENT, OPTION_NONE};
+static const enum option_id rules_options[] = {OPTION_FORMAT, OPTION_NODE, OPTION_NONE};
 static const enum option_id check_options[] = {OPTION_REQUEST, OPTION_DESTINATIONS, OPTION_NONE};
 
 static const struct option_override history_overrides[] = {
@@ -219,7 +228,15 @@ static const struct option_override get_overrides[] = {
 	{.option = OPTION_NONE},
 };
 
+static const struct option_override alert_overrides[] = {
+	{.option = OPTION_FORMAT, .help = "the alert's format (default json)", .choices = alert_formats},
+	{.option = OPTION_NONE},
+};
+
 static const struct option_override rules_overrides[] = {
+	{.option = OPTION_FORMAT,
+	 .help = "test: the alert's format (default: that of each rule's input, or json)",
+	 .choices = alert_formats},
 	{.option = OPTION_NODE, .help = "test: as this node would apply them (default: this host)"},
 	{.option = OPTION_NONE},
 };
@@ -282,15 +299,17 @@ const struct command_row command_rows[COMMAND_COUNT] = {
 	 .local = local_names, .fleet = fleet_names, .arguments_min = 1, .arguments_max = 1,
 	 .completion = COMPLETION_CHOICE, .choices = name_kinds, .options = names_options,
 	 .option_overrides = names_overrides},
-	{"alert", "hand an alert to the daemon, whose rules decide", "[FILE]",
+	{"alert", "hand an alert to the daemon, whose rules decide", "[FILE | KEY=VALUE...]",
 	 "Reads the alert from the file or from standard input.\n"
-	 "For programs that run a command for an alert, such as snmptrapd.\n",
-	 .local = local_alert, .arguments_max = 1, .completion = COMPLETION_FILE, .options = alert_options},
+	 "With --format kv it may be the arguments, or the environment's variables.\n"
+	 "For programs that run a command for an alert, such as snmptrapd, Nagios, Zabbix and Wazuh.\n",
+	 .local = local_alert, .arguments_max = ANY_NUMBER, .completion = COMPLETION_FILE, .options = alert_options,
+	 .option_overrides = alert_overrides},
 	{"rules", "list, validate or try out alert rules", "list | check FILE... | test FILE...",
 	 "list: the daemon's rules and what they did.\n"
 	 "check: reports the same errors as the daemon, but needs none.\n"
 	 "test: reads an alert from standard input and reports for each rule whether it matches, why not, and the "
-	 "request; it takes every interface to exist.\n"
+	 "request; it takes every interface and every named input to exist.\n"
 	 "The exit status of test is 4 if no rule matches.\n",
 	 .local = local_rules, .arguments_min = 1, .arguments_max = ANY_NUMBER, .completion = COMPLETION_FILE,
 	 .options = rules_options, .option_overrides = rules_overrides},
@@ -342,6 +361,7 @@ struct option_row option_row_of(const struct command_row *command, enum option_i
 		if (override->option == option) {
 			row.help = override->help;
 			row.argument = override->argument ? override->argument : row.argument;
+			row.choices = override->choices ? override->choices : row.choices;
 		}
 	return row;
 }

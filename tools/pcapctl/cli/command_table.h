@@ -53,6 +53,9 @@ enum option_id {
 	OPTION_ID,
 	OPTION_FORMAT,
 	OPTION_DEDUPE,
+	OPTION_FILES,
+	OPTION_EVERY,
+	OPTION_STREAMED,
 	OPTION_DESTINATION,
 	OPTION_FIRST_OF,
 	OPTION_LOGREQUEST,
@@ -70,7 +73,7 @@ enum option_id {
 	OPTION_FORGET,
 	OPTION_REQUEST,
 	OPTION_DESTINATIONS,
-	OPTION_INPUT,
+	OPTION_ENVIRONMENT,
 	OPTION_COUNT
 };
 
@@ -104,7 +107,8 @@ struct option_row {
 struct option_override {
 	enum option_id option; /* OPTION_NONE ends a list */
 	const char *help;
-	const char *argument; /* NULL: the option's own */
+	const char *argument;	    /* NULL: the option's own */
+	const char *const *choices; /* NULL: the option's own */
 };
 
 struct command_row {

@@ -62,6 +62,25 @@ static int bash_values(struct buffer *out, enum completion completion, const cha
 	}
 }
 
+/* The values of commands that offer others for the option than its own row. */
+static int bash_overrides(struct buffer *out, enum option_id option)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < COMMAND_COUNT; i++) {
+		const struct option_row row = option_row_of(&command_rows[i], option);
+
+		if (row.choices == option_rows[option].choices)
+			continue;
+		r = buffer_printf(out, "[[ $command != %s ]] || { ", command_rows[i].name);
+		if (r == 0)
+			r = bash_values(out, row.completion, row.choices);
+		if (r == 0)
+			r = buffer_append_string(out, "; }\n\t\t");
+	}
+	return r;
+}
+
 static int bash_option_values(struct buffer *out)
 {
 	int r = buffer_append_string(out, "\tcase $before in\n");
@@ -73,6 +92,8 @@ static int bash_option_values(struct buffer *out)
 			continue;
 		r = row->letter ? buffer_printf(out, "\t-%c | --%s) ", row->letter, row->name)
 				: buffer_printf(out, "\t--%s) ", row->name);
+		if (r == 0)
+			r = bash_overrides(out, (enum option_id)i);
 		if (r == 0)
 			r = bash_values(out, row->completion, row->choices);
 		if (r == 0)
@@ -137,15 +158,16 @@ static int print_bash(struct buffer *out)
 		     "\tCOMPREPLY=()\n");
 
 	if (r == 0)
-		r = bash_option_values(out);
-	if (r == 0)
 		r = buffer_append_string(out, "\tfor ((i = 1; i < COMP_CWORD; i++)); do\n"
 					      "\t\tcase ${COMP_WORDS[i]} in\n\t\t");
 	for (size_t i = 0; r == 0 && i < COMMAND_COUNT; i++)
 		r = buffer_printf(out, "%s%s", i ? " | " : "", command_rows[i].name);
 	if (r == 0)
-		r = buffer_append_string(out, ") command=${COMP_WORDS[i]}; break ;;\n\t\tesac\n\tdone\n"
-					      "\tcase $command in\n\t'')\n\t\toptions='");
+		r = buffer_append_string(out, ") command=${COMP_WORDS[i]}; break ;;\n\t\tesac\n\tdone\n");
+	if (r == 0)
+		r = bash_option_values(out);
+	if (r == 0)
+		r = buffer_append_string(out, "\tcase $command in\n\t'')\n\t\toptions='");
 	if (r == 0)
 		r = bash_options_of(out, NULL);
 	if (r == 0)

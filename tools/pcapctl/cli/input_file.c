@@ -10,7 +10,8 @@
 
 #define CHUNK_SIZE 16384
 
-int input_file_read(const char *path, struct buffer *into, struct error *err)
+int input_file_read_until(const char *path, bool (*is_whole)(const struct buffer *read), struct buffer *into,
+			  struct error *err)
 {
 	bool is_stdin = strcmp(path, "-") == 0;
 	cleanup(cleanup_close) int fd = is_stdin ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
@@ -19,7 +20,7 @@ int input_file_read(const char *path, struct buffer *into, struct error *err)
 
 	if (fd < 0)
 		return error_set(err, -errno, "%s: %s", path, strerror(errno));
-	while (got != 0) {
+	while (got != 0 && !(is_whole && is_whole(into))) {
 		got = read(fd, chunk, sizeof(chunk));
 		if (got < 0 && errno != EINTR)
 			return error_set(err, -errno, "%s: %s", path, strerror(errno));
@@ -27,6 +28,11 @@ int input_file_read(const char *path, struct buffer *into, struct error *err)
 			return error_set(err, -EFBIG, "%s: is larger than %zu bytes", path, into->cap_bytes);
 	}
 	return 0;
+}
+
+int input_file_read(const char *path, struct buffer *into, struct error *err)
+{
+	return input_file_read_until(path, NULL, into, err);
 }
 
 int input_file_read_config(const char *path, struct config **config, struct error *err)

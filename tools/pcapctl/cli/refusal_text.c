@@ -16,6 +16,7 @@ static const char *option_name(const char *field)
 		{"first_of", "first-of"},
 		{"drop_duplicates", "drop-duplicates"},
 		{"sig", "key-file"},
+		{"stream", "streamed"},
 	};
 
 	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)

@@ -66,6 +66,18 @@ static json_t *parse_size(const char *text)
 	return json_integer((json_int_t)bytes);
 }
 
+/* A time with its unit, or a number of seconds; else a size, as text. */
+static json_t *parse_every(const char *text)
+{
+	json_t *seconds = parse_duration(text);
+	json_t *size = seconds ? NULL : parse_size(text);
+
+	if (!size)
+		return seconds;
+	json_decref(size);
+	return json_string(text);
+}
+
 static json_t *parse_text(const char *text)
 {
 	return json_string(text); /* NULL if it is not UTF-8 */
@@ -122,6 +134,9 @@ static const struct {
 	{OPTION_DEDUPE, "dedupe", parse_text, "text in UTF-8"},
 	{OPTION_DROP_DUPLICATES, "drop_duplicates", parse_switch, ""},
 	{OPTION_FOLLOW, "follow", parse_switch, ""},
+	{OPTION_FILES, "files", parse_natural, "a number of files"},
+	{OPTION_EVERY, "every", parse_every, "a time like 60s or a size like 100MB"},
+	{OPTION_STREAMED, "stream", parse_switch, ""},
 	{OPTION_LOGREQUEST, "logrequest", parse_switch, ""},
 	{OPTION_PACKETDEBUG, "packetdebug", parse_switch, ""},
 };
@@ -309,6 +324,18 @@ static int check_exclusive(const struct command_line *line, struct error *err)
 	return 0;
 }
 
+static int check_series(const struct command_line *line, const struct request_plan *plan, struct error *err)
+{
+	if (command_line_has(line, OPTION_FILES) != command_line_has(line, OPTION_EVERY))
+		return error_set(err, -EINVAL, "--files and --every go together");
+	if (command_line_has(line, OPTION_FILES) && (plan->merge || command_line_output(line)))
+		return error_set(err, -EINVAL, "--files makes several files: leave out -w and --merge");
+	if (command_line_has(line, OPTION_STREAMED) && !command_line_has(line, OPTION_NO_FILE))
+		return error_set(err, -EINVAL,
+				 "--streamed sends to the daemon's destinations, not here: add --no-file");
+	return 0;
+}
+
 static bool has_several_interfaces(const json_t *request)
 {
 	return json_array_size(json_object_get(request, "interface")) > 1 ||
@@ -322,6 +349,8 @@ int request_build(const struct command_line *line, const struct request_plan *pl
 
 	if (r == 0 && command_line_has(line, OPTION_DROP_DUPLICATES) && !plan->merge)
 		r = error_set(err, -EINVAL, "--drop-duplicates needs one file for all interfaces: -w or --merge");
+	if (r == 0)
+		r = check_series(line, plan, err);
 	if (r == 0 && !request)
 		r = error_set(err, -ENOMEM, "out of memory");
 	if (r == 0 && !command_line_has(line, OPTION_NODE) && !command_line_has(line, OPTION_NODERE))

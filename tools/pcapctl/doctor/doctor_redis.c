@@ -51,6 +51,7 @@ static const struct right rights[] = {
 	 "memory of answered requests across restarts"},
 	{ROLE_DAEMON, FINDING_WARNING, {"RPUSH", "@file", "x"}, "destination redis"},
 	{ROLE_DAEMON, FINDING_WARNING, {"EXPIRE", "@file", "x"}, "destination redis"},
+	{ROLE_DAEMON, FINDING_WARNING, {"LSET", "@file", "x", "x"}, "file sent to redis while the capture runs"},
 	{ROLE_DAEMON, FINDING_WARNING, {"LLEN", "@file"}, "certainty that a file survives a failover"},
 	{ROLE_DAEMON, FINDING_WARNING, {"DEL", "@file"}, "removal of files from Redis"},
 	{ROLE_DAEMON, FINDING_WARNING, {"TIME"}, "comparison of the clocks"},

@@ -81,7 +81,7 @@ static void on_event(void *ctx, const json_t *event)
 	struct capture_session *session = ctx;
 	bool changed;
 
-	if (event_is_suppressed(event))
+	if (event_is_suppressed(event) && !event_is_flood_of_alerts(event))
 		session->suppressed += json_number(event, "count");
 	if (session->tally && fleet_tally_event(session->tally, event, clock_boottime_ns(), &changed) < 0)
 		session->out_of_memory = true;

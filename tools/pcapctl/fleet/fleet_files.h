@@ -17,7 +17,8 @@ struct fleet_bus;
 typedef int (*fleet_file_writer)(void *ctx, const void *bytes, size_t size);
 
 /*
- * Reads a file and checks that it is complete. `name`: its node's name for it, untrusted. 0, -ENOENT if there is none,
+ * Reads a file, decompresses it if need be, and checks that it is complete. `name`: its node's name for it, without the
+ * extension of a compression, untrusted. 0, -ENOENT if there is none,
  * -EINTR after Ctrl-C, or -errno; with the text in `err`.
  */
 warn_unused int fleet_file_read(struct fleet_bus *bus, const char *key, fleet_file_writer put, void *ctx,

@@ -319,6 +319,20 @@ static size_t count_finals(const struct tally_node *node)
 	return final_count;
 }
 
+/* Files after which their series goes on. */
+static size_t count_rotated(const struct tally_node *node)
+{
+	size_t rotated = 0;
+	const char *capture;
+	json_t *event;
+
+	json_object_foreach(node->captures, capture, event)
+	{
+		rotated += event_is_rotated(event);
+	}
+	return rotated;
+}
+
 static bool is_complete(const struct fleet_tally *tally, const struct tally_node *node, uint64_t now_ns)
 {
 	size_t final_count = count_finals(node);
@@ -329,6 +343,7 @@ static bool is_complete(const struct fleet_tally *tally, const struct tally_node
 		return false;
 	if (event_is_final(json_object_get(node->captures, "")))
 		return true;
+	final_count -= count_rotated(node);
 	/* Fewer, if several names are one device's on that node. */
 	if (final_count >= tally->captures_per_node && tally->captures_per_node > 0)
 		return true;

@@ -3,13 +3,14 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "alert/alert_format.h"
 #include "base/buffer.h"
 #include "base/printable.h"
+#include "pcapctl/cli/alert_input.h"
 #include "pcapctl/cli/command_line.h"
 #include "pcapctl/cli/commands.h"
-#include "pcapctl/cli/input_file.h"
 #include "pcapctl/cli/request_build.h"
 #include "pcapctl/local/local_client.h"
 #include "pcapctl/output/format.h"
@@ -33,8 +34,16 @@ static int call_api(const struct command_context *context, const struct local_ca
 
 /* --- alert --- */
 
-static void print_outcome(const struct command_context *context, const json_t *answer)
+static void print_outcome(const struct command_context *context, enum alert_format format, const json_t *answer)
 {
+	char id[LOCAL_NAME_SIZE];
+
+	if (format == ALERT_FORMAT_REQUEST) {
+		terminal_note(context->terminal, "request %s: captures begun: %zu",
+			      printable(id, sizeof(id), json_text(answer, "id")),
+			      json_array_size(json_object_get(answer, "captures")));
+		return;
+	}
 	terminal_note(context->terminal,
 		      "%" PRIu64 " of %" PRIu64 " alerts matched a rule; captures begun: %" PRIu64 ", ended: %" PRIu64
 		      "; published: %" PRIu64 "; suppressed: %" PRIu64,
@@ -47,18 +56,23 @@ enum exit_status local_alert(const struct command_context *context)
 {
 	cleanup(buffer_deinit) struct buffer message = BUFFER_INIT(ALERT_MESSAGE_MAX);
 	cleanup(cleanup_json) json_t *answer = NULL;
-	const char *format = command_line_value(context->line, OPTION_INPUT);
+	enum alert_format format;
 	char path[64];
 	struct error err;
+	int r = alert_input_format(context->line, &format, &err);
 
-	if (input_file_read(context->line->word_count ? context->line->words[0] : "-", &message, &err) < 0)
-		return print_failure(&err);
-	snprintf(path, sizeof(path), "/v1/alerts/%s", format ? format : alert_format_name(ALERT_FORMAT_JSON));
+	if (r == 0)
+		r = alert_input_read(context->line, format, (const char *const *)environ, &message, &err);
+	if (r < 0) {
+		terminal_error("%s", err.text);
+		return r == -EINVAL ? STATUS_USAGE : STATUS_FAILED;
+	}
+	snprintf(path, sizeof(path), "/v1/alerts/%s", alert_format_name(format));
 	const struct local_call_request request = {.method = "POST", .path = path, .text = buffer_text(&message)};
 	if (call_api(context, &request, &answer, &err) < 0)
 		return print_failure(&err);
 	if (!context->terminal->json) {
-		print_outcome(context, answer);
+		print_outcome(context, format, answer);
 		return STATUS_OK;
 	}
 	return json_print(context->terminal, answer, false) < 0 ? STATUS_FAILED : STATUS_OK;
@@ -76,11 +90,12 @@ static void add_number(struct table *table, const json_t *rule, const char *key)
 static int print_rules(const struct terminal *terminal, const json_t *rules)
 {
 	static const struct table_column columns[] = {
-		{"RULE", false},     {"INPUT", false},	   {"MATCHES", true}, {"CAPTURES", true},    {"RUNNING", true},
-		{"PUBLISHED", true}, {"SUPPRESSED", true}, {"FAILED", true},  {"LAST MATCH", false},
+		{"RULE", false},   {"INPUT", false},	{"MATCHES", true},     {"CAPTURES", true},
+		{"RUNNING", true}, {"PUBLISHED", true}, {"REFUSED", true},     {"SUPPRESSED", true},
+		{"FAILED", true},  {"RATE", true},	{"LAST MATCH", false},
 	};
 	cleanup(cleanup_table) struct table *table = table_new(columns, sizeof(columns) / sizeof(*columns));
-	char time[FORMAT_SIZE];
+	char time[FORMAT_SIZE], rate[FORMAT_SIZE];
 	size_t i;
 	json_t *rule;
 
@@ -91,11 +106,14 @@ static int print_rules(const struct terminal *terminal, const json_t *rules)
 		table_cell(table, json_text(rule, "name"));
 		table_cell(table, json_text(rule, "input"));
 		add_number(table, rule, "matches");
-		add_number(table, rule, "started");
+		add_number(table, rule, "captures");
 		add_number(table, rule, "running");
 		add_number(table, rule, "published");
-		add_number(table, rule, "suppressed");
+		add_number(table, rule, "refused");
+		table_cell(table, format_count(json_number(rule, "suppressed") + json_number(rule, "repeated"), time));
 		add_number(table, rule, "failed");
+		snprintf(rate, sizeof(rate), "%.3g/s", json_number_value(json_object_get(rule, "rate")));
+		table_cell(table, rate);
 		table_cell(table, format_time(json_text(rule, "last_match"), time));
 	}
 	return table_print(table, terminal);
@@ -128,7 +146,9 @@ enum exit_status local_rules(const struct command_context *context)
 	if (strcmp(verb, "test") == 0 && has_files)
 		return rules_test(context);
 	if (strcmp(verb, "check") == 0 || strcmp(verb, "test") == 0)
-		terminal_error("rules %s needs a file", verb);
+		terminal_error("rules %s needs a file with rules", verb);
+	else if (strcmp(verb, "list") == 0)
+		terminal_error("rules list takes no file; it asks the daemon");
 	else
 		terminal_error("rules %s: the words are list, check FILE... or test FILE...",
 			       printable(shown, sizeof(shown), verb));

@@ -48,9 +48,10 @@ struct live_session {
 
 bool local_live_is_meant(const struct command_line *line)
 {
-	static const enum option_id others[] = {OPTION_NO_FILE,	   OPTION_DESTINATION,	   OPTION_FIRST_OF,
-						OPTION_FOLLOW,	   OPTION_DROP_DUPLICATES, OPTION_DEDUPE,
-						OPTION_PACKETDEBUG};
+	static const enum option_id others[] = {OPTION_NO_FILE,	    OPTION_DESTINATION,	    OPTION_FIRST_OF,
+						OPTION_FOLLOW,	    OPTION_DROP_DUPLICATES, OPTION_DEDUPE,
+						OPTION_PACKETDEBUG, OPTION_FILES,	    OPTION_EVERY,
+						OPTION_STREAMED};
 	static const enum option_id ends[] = {OPTION_PACKETS,  OPTION_BYTES, OPTION_TIMEOUT,
 					      OPTION_DURATION, OPTION_TO,    OPTION_AROUND};
 	const char *to = command_line_value(line, OPTION_WRITE);

@@ -31,6 +31,12 @@ bool event_is_final(const json_t *event)
 	return is_kind(event, "done") || is_kind(event, "failed") || is_kind(event, "rejected");
 }
 
+bool event_is_rotated(const json_t *event)
+{
+	return strcmp(json_text(event, "reason"), "rotated") == 0 ||
+	       strcmp(json_text(event, "ended_by"), "rotated") == 0;
+}
+
 bool event_is_success(const json_t *event)
 {
 	size_t i;
@@ -59,6 +65,11 @@ bool event_is_folded(const json_t *event)
 bool event_is_suppressed(const json_t *event)
 {
 	return is_kind(event, "suppressed");
+}
+
+bool event_is_flood_of_alerts(const json_t *event)
+{
+	return event_is_suppressed(event) && strcmp(json_text(event, "reason"), "alerts") == 0;
 }
 
 bool event_is_duplicate(const json_t *event)
@@ -310,8 +321,11 @@ void event_print(const struct terminal *terminal, const json_t *event)
 		terminal_end(terminal, tone));
 	print_field(out, " ", *json_text(event, "capture") ? json_text(event, "capture") : json_text(event, "id"));
 	if (event_is_suppressed(event))
-		fprintf(out, " %s events", format_count(json_number(event, "count"), number));
-	if (!is_kind(event, "rejected"))
+		fprintf(out, " %s %s", format_count(json_number(event, "count"), number),
+			event_is_flood_of_alerts(event) ? "alerts" : "events");
+	if (event_is_flood_of_alerts(event))
+		print_field(out, " of ", json_text(event, "origin"));
+	else if (!is_kind(event, "rejected"))
 		print_field(out, event_is_suppressed(event) ? ": " : " by ", json_text(event, "reason"));
 	if (json_object_get(event, "packets"))
 		fprintf(out, ", %s packets, %s", format_count(json_number(event, "packets"), number),

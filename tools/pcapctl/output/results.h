@@ -13,6 +13,9 @@
 
 /* "done", "failed", "rejected": nothing follows for this capture. */
 bool event_is_final(const json_t *event);
+
+/* Final, but the series of files goes on with another capture. */
+bool event_is_rotated(const json_t *event);
 bool event_is_success(const json_t *event); /* done, and every destination took it */
 bool event_is_empty(const json_t *event);   /* done, without a packet */
 
@@ -21,7 +24,8 @@ bool event_is_empty(const json_t *event);   /* done, without a packet */
  * request with the same id.
  */
 bool event_is_folded(const json_t *event);
-bool event_is_suppressed(const json_t *event); /* stands for events that a flood would have caused */
+bool event_is_suppressed(const json_t *event);	    /* stands for events that a flood would have caused */
+bool event_is_flood_of_alerts(const json_t *event); /* of these: for alerts, which are no answers to requests */
 bool event_is_duplicate(const json_t *event);
 
 /*
