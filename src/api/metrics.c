@@ -94,6 +94,16 @@ static double kept_bytes(const struct daemon_numbers *n)
 	return (double)n->load.kept.bytes;
 }
 
+static double spool_files(const struct daemon_numbers *n)
+{
+	return (double)n->load.spool.files;
+}
+
+static double spool_bytes(const struct daemon_numbers *n)
+{
+	return (double)n->load.spool.bytes;
+}
+
 static double connections(const struct daemon_numbers *n)
 {
 	return (double)n->http.connections;
@@ -128,6 +138,8 @@ static const struct daemon_metric daemon_metrics[] = {
 	 rings_shrunk},
 	{{"pcapdaemon_kept_files", METRIC_GAUGE, NULL, "Finished files kept in memory."}, kept_files},
 	{{"pcapdaemon_kept_bytes", METRIC_GAUGE, "bytes", "Memory taken by kept files."}, kept_bytes},
+	{{"pcapdaemon_spool_files", METRIC_GAUGE, NULL, "Files that wait in the spool to be delivered."}, spool_files},
+	{{"pcapdaemon_spool_bytes", METRIC_GAUGE, "bytes", "Size of the files in the spool."}, spool_bytes},
 	{{"pcapdaemon_log_dropped_lines", METRIC_COUNTER, NULL,
 	  "Log lines dropped because stderr or syslog took none."},
 	 log_lines_dropped},

@@ -228,6 +228,11 @@ struct config {
 	struct config_sftp sftp;
 	struct config_s3 s3;
 	struct {
+		char *directory; /* "": off */
+		uint64_t max_bytes;
+		uint64_t max_age_ns; /* 0: no file is given up for its age */
+	} spool;
+	struct {
 		char *socket, *group, *listen; /* "": none */
 		char *token, *token_file, *cert_file, *key_file, *alert_tokens_file;
 		struct config_keyring *alert_tokens; /* NULL: none */

@@ -72,6 +72,17 @@ static void check_local(struct config_loader *loader)
 		check_directory(loader, chosen ? localdir : writelocal, loader->config->local.directory);
 }
 
+static void check_spool(struct config_loader *loader)
+{
+	const char *path = loader->config->spool.directory;
+
+	if (!*path)
+		return;
+	check_directory(loader, row_of("spool", "dir"), path);
+	if (loader->config->general.writelocal && !strcmp(path, loader->config->local.directory))
+		config_row_fault(loader, row_of("spool", "dir"), "is the directory that files are delivered to");
+}
+
 static void check_cloudshark(struct config_loader *loader)
 {
 	if (loader->config->cloudshark.upload && !is_on(loader, "cloudshark", "token"))
@@ -470,6 +481,7 @@ void config_check(struct config_loader *loader)
 	check_filter(loader, "requests");
 	check_filter(loader, "api.requests");
 	check_local(loader);
+	check_spool(loader);
 	check_cloudshark(loader);
 	check_http(loader);
 	check_sftp(loader);

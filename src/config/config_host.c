@@ -173,7 +173,7 @@ static void check_room(struct config_loader *loader, const struct config_row *ro
 				   free_percent, (unsigned long long)min_free);
 }
 
-static void check_directory(struct config_loader *loader, const struct config_row *row, const char *path)
+static void check_writable(struct config_loader *loader, const struct config_row *row, const char *path)
 {
 	char whom[UNIT_NAME_SIZE + 64];
 
@@ -188,6 +188,11 @@ static void check_directory(struct config_loader *loader, const struct config_ro
 		config_row_warning(loader, row,
 				   "%s makes %s read-only (ProtectSystem=strict): put ReadWritePaths=%s into it",
 				   UNIT_NAME, path, path);
+}
+
+static void check_directory(struct config_loader *loader, const struct config_row *row, const char *path)
+{
+	check_writable(loader, row, path);
 	check_room(loader, row, path);
 }
 
@@ -199,6 +204,8 @@ static void check_local(struct config_loader *loader)
 
 	if (loader->config->general.writelocal)
 		check_directory(loader, chosen ? localdir : writelocal, loader->config->local.directory);
+	if (*loader->config->spool.directory)
+		check_writable(loader, row_of("spool", "dir"), loader->config->spool.directory);
 }
 
 static void check_destinations(struct config_loader *loader)

@@ -177,13 +177,13 @@ const char *config_rule_header(const char *text)
 
 const char *config_rule_event(const char *text)
 {
-	static const char *const kinds[] = {"accepted", "rejected", "captured",	 "done",
-					    "failed",	"warning",  "suppressed"};
+	static const char *const kinds[] = {"accepted", "rejected", "captured", "done",
+					    "failed",	"spooled",  "warning",	"suppressed"};
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
 		if (!strcmp(text, kinds[i]))
 			return NULL;
-	return "is no event (there are accepted, rejected, captured, done, failed, warning and suppressed)";
+	return "is no event (there are accepted, rejected, captured, done, failed, spooled, warning and suppressed)";
 }
 
 const char *config_rule_form(const char *text)

@@ -134,6 +134,7 @@ const struct config_section config_sections[] = {
 	 REPEATED(destinations, destination_count, struct config_destination, CONFIG_DESTINATIONS_MAX),
 	 .help = "More destinations, each with the keys of its type"},
 	{.name = "memory", .help = "Finished files kept in memory, for pcapctl get and the control API"},
+	{.name = "spool", .help = "Where captures wait on disk that could not be delivered"},
 	{.name = "s3", .help = "Upload to S3"},
 	{.name = "http", .help = "Upload to any HTTP server"},
 	{.name = "sftp", .help = "Upload to an SFTP server"},
@@ -389,6 +390,15 @@ const struct config_row config_rows[] = {
 	 .help = "memory for finished files; the oldest are dropped first; 0: no file is kept"},
 	{"memory", "seconds", NULL, "TIME", CONFIG_DURATION, NS_PER_S, YEAR, .fallback = "3600",
 	 SETTING(memory, keep_ns), .help = "how long a file is kept in memory"},
+
+	{"spool", "dir", NULL, "DIRECTORY", CONFIG_STRING, .fallback = "", FIELD(spool.directory),
+	 .help = "directory for captures that could not be delivered within limits.retry, or before the daemon "
+		 "stopped; "
+		 "they are delivered from there later; must exist"},
+	{"spool", "max_bytes", NULL, "SIZE", CONFIG_BYTES, 0, COUNT_MAX, .fallback = "1GiB", FIELD(spool.max_bytes),
+	 .help = "largest size of the files in it; more are not kept; 0: no limit"},
+	{"spool", "max_age", NULL, "TIME", CONFIG_DURATION, 0, YEAR, .fallback = "604800", FIELD(spool.max_age_ns),
+	 .help = "give a file up when it is older, in seconds; 0: never"},
 
 	{"syslog", "priority", NULL, "NUMBER", CONFIG_COUNT, 0, 191, .fallback = "85", FIELD(syslog.priority),
 	 .help = "facility | severity, as in sys/syslog.h; only the facility counts, each message has its own "

@@ -36,11 +36,13 @@
 #include "event/event_gate.h"
 #include "event/event_log.h"
 #include "job/jobs.h"
+#include "job/spool.h"
 #include "sink/delivery.h"
 #include "status/node_status.h"
 
 #define DRAIN_CHECK_MS 20 /* between checks for what Redis and the destinations have not finished, while stopping */
 #define SLABS_IDLE_NS (30 * NS_PER_S)
+#define SPOOLING_S 10	 /* after the grace time, for files that are being written to the spool */
 #define FINAL_EVENTS_S 2 /* after the grace time, for events about deliveries that were given up */
 
 struct daemon {
@@ -54,6 +56,8 @@ struct daemon {
 	struct slab_pool *slabs;
 	struct engine *engine;
 	struct sink_setup sinks;
+	struct spool *spool;	   /* NULL: none */
+	uint64_t spooling_ends_ns; /* boot time, while stopping */
 	struct jobs *jobs;
 	struct alert_setup alerts;
 	struct node_status *status;
@@ -90,13 +94,22 @@ static void on_jobs_idle(void *ctx)
 	on_drain(-1, 0, ctx);
 }
 
+/* Files that are not in the spool by now are given up, and have their events, too. */
 static void end_loop(evutil_socket_t fd, short what, void *ctx)
 {
-	const struct daemon *daemon = ctx;
+	struct daemon *daemon = ctx;
+	const struct timeval final_events = {.tv_sec = FINAL_EVENTS_S};
+	const bool late = clock_boottime_ns() >= daemon->spooling_ends_ns;
 
 	(void)fd;
 	(void)what;
-	event_base_loopbreak(daemon->loop);
+	if (!spool_is_writing(daemon->spool)) {
+		event_base_loopbreak(daemon->loop);
+		return;
+	}
+	if (late)
+		spool_abandon(daemon->spool);
+	event_add(daemon->end, &final_events);
 }
 
 /* Gives up all remaining deliveries. Their events have to go out, so the loop runs a little longer. */
@@ -112,6 +125,7 @@ static void on_grace_over(evutil_socket_t fd, short what, void *ctx)
 		    log_uint("events", events_waiting(daemon)));
 	jobs_abandon(daemon->jobs);
 	event_base_update_cache_time(daemon->loop); /* abandoning may have waited for a disk */
+	daemon->spooling_ends_ns = clock_boottime_ns() + SPOOLING_S * NS_PER_S;
 	event_add(daemon->end, &final_events);
 }
 
@@ -137,7 +151,8 @@ static void on_stop_signal(void *ctx, const char *name, bool insisting)
 	alert_setup_stop(&daemon->alerts);
 	event_gate_report(daemon->gate); /* no message comes any more */
 	api_setup_stop(&daemon->api);
-	const struct timeval grace = {.tv_sec = DAEMON_GRACE_S};
+	spool_stop(daemon->spool);
+	const struct timeval grace = {.tv_sec = daemon->spool ? DAEMON_GRACE_SPOOL_S : DAEMON_GRACE_S};
 	event_add(daemon->grace, &grace);
 	jobs_shut_down(daemon->jobs, on_jobs_idle, daemon);
 }
@@ -238,6 +253,18 @@ static struct node_redis read_redis_status(const void *ctx)
 	return redis_setup_status(ctx);
 }
 
+static int start_spool(struct daemon *daemon, struct error *err)
+{
+	const struct spool_options options = {.loop = daemon->loop,
+					      .deliveries = daemon->sinks.deliveries,
+					      .bus = daemon->bus,
+					      .path = daemon->config->spool.directory,
+					      .max_bytes = daemon->config->spool.max_bytes,
+					      .max_age_ns = daemon->config->spool.max_age_ns};
+
+	return *options.path ? spool_new(&options, &daemon->spool, err) : 0;
+}
+
 static int start_capturing(struct daemon *daemon, struct error *err)
 {
 	const struct engine_options options = {.memory_bytes = daemon->config->limits.memory_bytes,
@@ -264,6 +291,7 @@ static int start_capturing(struct daemon *daemon, struct error *err)
 			.deliveries = daemon->sinks.deliveries,
 			.bus = daemon->bus,
 			.reply_store = daemon->redis.reply_store,
+			.spool = daemon->spool,
 		},
 		err);
 	if (!daemon->jobs)
@@ -281,6 +309,7 @@ static int start_capturing(struct daemon *daemon, struct error *err)
 		.memory = daemon->sinks.memory,
 		.redis = read_redis_status,
 		.redis_ctx = &daemon->redis,
+		.spool = daemon->spool,
 	});
 	return daemon->status ? 0 : error_set(err, -ENOMEM, "out of memory");
 }
@@ -369,6 +398,9 @@ static int start(struct daemon *daemon, struct error *err)
 	r = start_sinks(daemon);
 	if (r < 0)
 		return error_set(err, r, "starting: %s", strerror(-r));
+	r = start_spool(daemon, err);
+	if (r < 0)
+		return r;
 	r = start_capturing(daemon, err);
 	if (r < 0)
 		return r;
@@ -394,6 +426,8 @@ static void deinit(struct daemon *daemon)
 	node_status_free(daemon->status);
 	alert_setup_deinit(&daemon->alerts);
 	jobs_free(daemon->jobs);
+	if (daemon->spool)
+		spool_free(daemon->spool);
 	sink_setup_deinit(&daemon->sinks);
 	engine_free(daemon->engine);
 	link_table_stop();

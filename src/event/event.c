@@ -33,7 +33,7 @@ const char *event_kind_name(enum event_kind kind)
 		[EVENT_ACCEPTED] = "accepted",	   [EVENT_REJECTED] = "rejected",
 		[EVENT_CAPTURED] = "captured",	   [EVENT_DONE] = "done",
 		[EVENT_FAILED] = "failed",	   [EVENT_WARNING] = "warning",
-		[EVENT_SUPPRESSED] = "suppressed",
+		[EVENT_SUPPRESSED] = "suppressed", [EVENT_SPOOLED] = "spooled",
 	};
 
 	return names[kind];

@@ -17,9 +17,10 @@ enum event_kind {
 	EVENT_FAILED,
 	EVENT_WARNING,
 	EVENT_SUPPRESSED,
+	EVENT_SPOOLED, /* not final: job/spool.h */
 };
 
-#define EVENT_KINDS (EVENT_SUPPRESSED + 1)
+#define EVENT_KINDS (EVENT_SPOOLED + 1)
 
 #define EVENT_REASON_STOP "stop" /* of `done`: the answer to a request that ends captures */
 

@@ -16,7 +16,7 @@ static const char *const message_ids[] = {
 	[EVENT_ACCEPTED] = "event-accepted",	 [EVENT_REJECTED] = "event-rejected",
 	[EVENT_CAPTURED] = "event-captured",	 [EVENT_DONE] = "event-done",
 	[EVENT_FAILED] = "event-failed",	 [EVENT_WARNING] = "event-warning",
-	[EVENT_SUPPRESSED] = "event-suppressed",
+	[EVENT_SUPPRESSED] = "event-suppressed", [EVENT_SPOOLED] = "event-spooled",
 };
 
 static bool all_delivered(const struct event *event)
@@ -34,6 +34,7 @@ static int severity_of(const struct event *event)
 	case EVENT_REJECTED:
 	case EVENT_WARNING:
 	case EVENT_SUPPRESSED:
+	case EVENT_SPOOLED:
 		return LOG_WARNING;
 	case EVENT_FAILED:
 		return LOG_ERR;

@@ -230,6 +230,7 @@ void alert_runs_take_event(struct alert_runs *runs, const char *json, size_t siz
 	case EVENT_REJECTED:
 	case EVENT_DONE:
 	case EVENT_FAILED:
+	case EVENT_SPOOLED: /* its packets are there; only their way takes longer */
 		end(run, event);
 		break;
 	case EVENT_CAPTURED:

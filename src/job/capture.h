@@ -5,6 +5,8 @@
  *
  *   arming (offload thread) → running (engine) → captured → delivering (sinks) → final event → freed
  *
+ * With a spool, a file that is not delivered goes there, and the spool publishes the final event.
+ *
  * Loop thread.
  */
 #pragma once
@@ -25,6 +27,7 @@ struct capture;
 struct offload;
 struct request;
 struct skipped;
+struct spool;
 
 /* What every capture needs. The owner keeps it until all captures are finished. */
 struct capture_deps {
@@ -36,6 +39,7 @@ struct capture_deps {
 	struct offload *packet_log;  /* for packetdebug */
 	const atomic_bool *stopping; /* nothing new is started */
 	struct deliveries *deliveries;
+	struct spool *spool; /* NULL: none */
 	struct event_bus *bus;
 	/*
 	 * All its interfaces are armed (code 0), or one was refused with `reason`. True: it ends without an event,

@@ -14,6 +14,7 @@
 #include "job/audit.h"
 #include "job/capture_internal.h"
 #include "job/capture_live.h"
+#include "job/spool.h"
 #include "output/live_output.h"
 
 #define ROTATED "rotated" /* the reason of a file after which its series goes on */
@@ -107,9 +108,10 @@ static void add_counters(const struct capture *capture, struct event *event)
 	event->file = *capture->output_file.name && !(empty && capture->stream) ? capture->output_file.name : NULL;
 }
 
-static void publish_final(struct capture *capture, const struct delivery_result *results, size_t result_count)
+/* Puts the results into `destinations`, which the event then has. */
+static struct event final_event(const struct capture *capture, const struct delivery_result *results,
+				size_t result_count, struct event_destination destinations[static SINKS_MAX])
 {
-	struct event_destination destinations[SINKS_MAX];
 	bool ok = !(capture->report.lost_memory && !capture->report.packets);
 
 	if (result_count > SINKS_MAX)
@@ -132,8 +134,7 @@ static void publish_final(struct capture *capture, const struct delivery_result 
 	add_counters(capture, &event);
 	event.destinations = destinations;
 	event.destination_count = result_count;
-	event_bus_publish(capture->deps->bus, &event);
-	capture->final_published = true;
+	return event;
 }
 
 void capture_reject(struct capture *capture, int code, const char *field, const char *reason)
@@ -155,12 +156,28 @@ static void end_when_done(struct capture *capture)
 		capture_end(capture);
 }
 
-static void on_delivery_done(void *ctx, const struct delivery_result *results, size_t result_count)
+/* The spool has published an event. */
+static void on_spooled(void *ctx)
 {
 	struct capture *capture = ctx;
 
+	capture->delivered = true;
+	end_when_done(capture);
+}
+
+static void on_delivery_done(void *ctx, const struct delivery_result *results, size_t result_count)
+{
+	struct capture *capture = ctx;
+	struct event_destination destinations[SINKS_MAX];
+	const struct event event = final_event(capture, results, result_count, destinations);
+	struct spool *spool = capture->deps->spool;
+
 	capture->delivery = NULL;
-	publish_final(capture, results, result_count);
+	capture->final_published = true;
+	if (spool && spool_wants(results, result_count) &&
+	    spool_put(spool, &capture->output_file.file, &event, results, result_count, on_spooled, capture) == 0)
+		return;
+	event_bus_publish(capture->deps->bus, &event);
 	capture->delivered = true;
 	end_when_done(capture);
 }

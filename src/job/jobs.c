@@ -24,6 +24,7 @@
 #include "config/config.h"
 #include "event/event.h"
 #include "event/event_bus.h"
+#include "event/event_copy.h"
 #include "job/audit.h"
 #include "job/follow.h"
 #include "job/interface_rules.h"
@@ -57,7 +58,68 @@ struct pending_lookup {
 	char *origin;
 };
 
+bool jobs_idle(const struct jobs *jobs)
+{
+	return !jobs->counts.running && !jobs->counts.delivering && !jobs->history_stream_count &&
+	       !jobs->saving_count && !jobs->pending_lookup_count;
+}
+
+static void check_idle(struct jobs *jobs)
+{
+	if (jobs->shutting_down && jobs_idle(jobs))
+		event_active(jobs->idle_event, EV_TIMEOUT, 1);
+}
+
 /* --- events --- */
+
+/* A final event of the spool: its request's job ended long ago. */
+struct late_answer {
+	struct jobs *jobs;
+	struct event *event;
+};
+
+static void on_late_answer_found(void *ctx, int code, const char *json, size_t size)
+{
+	struct late_answer *late = ctx;
+	struct jobs *jobs = late->jobs;
+	struct reply_cache *cache = jobs->reply_cache;
+	const char *id = late->event->id;
+
+	if (code == 0 && json && (reply_cache_knows(cache, id) || reply_cache_restore(cache, id, json, size))) {
+		reply_cache_on_event(cache, late->event, NULL);
+		cleanup(cleanup_free) char *answers = reply_cache_json(cache, id);
+		if (!answers || reply_store_save(jobs->options.reply_store, id, answers, NULL, NULL) < 0)
+			log_warning("late-answer-not-saved", log_str("request", id));
+	}
+	event_copy_free(late->event);
+	free(late);
+	jobs->pending_lookup_count--;
+	check_idle(jobs);
+}
+
+/* Puts it into the stored answer, if there is one. */
+static void keep_late_answer(struct jobs *jobs, const struct event *event)
+{
+	struct late_answer *late = calloc(1, sizeof(*late));
+
+	if (late)
+		*late = (struct late_answer){jobs, event_copy(event)};
+	if (late && late->event &&
+	    reply_store_find(jobs->options.reply_store, event->id, on_late_answer_found, late) == 0) {
+		jobs->pending_lookup_count++;
+		return;
+	}
+	if (late)
+		event_copy_free(late->event);
+	free(late);
+	log_warning("late-answer-not-saved", log_str("request", event->id));
+}
+
+static bool is_late(const struct event *event, const struct job *job)
+{
+	return !job && event->capture && event->id && !event->duplicate &&
+	       (event->kind == EVENT_DONE || event->kind == EVENT_FAILED);
+}
 
 /* An event without a capture is about the request being admitted. */
 static void on_event(void *ctx, const struct event *event, const char *json)
@@ -72,24 +134,14 @@ static void on_event(void *ctx, const struct event *event, const char *json)
 	if (!event->suppressed)
 		jobs->counts.events[event->kind]++;
 	outcomes_count(&jobs->counts.outcomes, event);
+	if (jobs->options.reply_store && is_late(event, job))
+		keep_late_answer(jobs, event);
 	if (event->kind == EVENT_ACCEPTED)
 		follow_look(jobs->follow); /* what has appeared while it was armed can join now */
 	if (json && job)
 		job_notify(job, event, json);
 	else if (json)
 		job_watch_event(jobs->submitter, event, json);
-}
-
-bool jobs_idle(const struct jobs *jobs)
-{
-	return !jobs->counts.running && !jobs->counts.delivering && !jobs->history_stream_count &&
-	       !jobs->saving_count && !jobs->pending_lookup_count;
-}
-
-static void check_idle(struct jobs *jobs)
-{
-	if (jobs->shutting_down && jobs_idle(jobs))
-		event_active(jobs->idle_event, EV_TIMEOUT, 1);
 }
 
 static void refuse_invalid(struct jobs *jobs, const struct job_message *message, const struct request_refusal *refusal)
@@ -697,6 +749,7 @@ struct jobs *jobs_new(const struct jobs_options *options, struct error *err)
 		.packet_log = jobs->packet_log,
 		.stopping = &jobs->stopping,
 		.deliveries = options->deliveries,
+		.spool = options->spool,
 		.bus = options->bus,
 		.withdrawn = on_armed,
 		.continued = on_continued,

@@ -26,6 +26,7 @@ struct event_base;
 struct event_bus;
 struct jobs;
 struct reply_store;
+struct spool;
 
 struct jobs_options {
 	struct event_base *loop;
@@ -34,6 +35,7 @@ struct jobs_options {
 	struct deliveries *deliveries;
 	struct event_bus *bus;
 	struct reply_store *reply_store; /* NULL: none */
+	struct spool *spool;		 /* NULL: none */
 };
 
 #define JOBS_PENDING_LOOKUPS_MAX \

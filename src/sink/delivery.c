@@ -85,6 +85,7 @@ static void delivery_report(struct delivery *delivery)
 			.error = transfer->error[0] ? transfer->error : NULL,
 			.warning = transfer->warning[0] ? transfer->warning : NULL,
 			.attempts = transfer->attempts,
+			.gave_up = !transfer->ok && transfer->gave_up,
 			.superseded = transfer->next && !transfer->ok && was_tried(transfer->next),
 		};
 	}
@@ -226,6 +227,12 @@ struct delivery *delivery_start(struct deliveries *deliveries, const struct sink
 	LIST_INSERT_HEAD(&deliveries->deliveries, delivery, list);
 	start_transfers(delivery);
 	return take(delivery);
+}
+
+void delivery_try_once(struct delivery *delivery)
+{
+	for (size_t i = 0; i < delivery->transfer_count; i++)
+		delivery->transfers[i].once = true;
 }
 
 void delivery_abandon(struct delivery *delivery, const char *error)

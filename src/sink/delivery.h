@@ -49,6 +49,7 @@ struct delivery_result {
 	const char *error;   /* NULL: none */
 	const char *warning; /* of a success; NULL: none */
 	unsigned attempts;
+	bool gave_up;	    /* of a failure: the destination has not refused the file, and may yet take it */
 	bool superseded;    /* it failed, so the next of first_of was tried: the result that follows */
 	bool streamed;	    /* sent while it grew */
 	uint64_t delivered; /* of such a file: bytes that the destination took */
@@ -103,6 +104,9 @@ struct event_base *deliveries_loop(const struct deliveries *deliveries);
  */
 struct delivery *delivery_start(struct deliveries *deliveries, const struct sink_file *file,
 				const struct delivery_targets *targets, delivery_done done, void *ctx);
+
+/* Each destination has one attempt. Call it right after delivery_start. */
+void delivery_try_once(struct delivery *delivery);
 
 /* Cancels running attempts. Destinations that have not taken the file by then report `error`. Calls `done` before it
  * returns. */

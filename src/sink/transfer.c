@@ -135,9 +135,10 @@ static void back_off(struct transfer *transfer, uint64_t retry_after_ns)
 		return;
 	}
 	wait_ns = backoff_ns(options->first_backoff_ns, options->max_backoff_ns, transfer->attempts, retry_after_ns);
-	if ((options->max_attempts && transfer->attempts >= options->max_attempts) ||
+	if (transfer->once || (options->max_attempts && transfer->attempts >= options->max_attempts) ||
 	    (options->give_up_after_ns &&
 	     clock_boottime_ns() + wait_ns - transfer->first_attempt_ns > options->give_up_after_ns)) {
+		transfer->gave_up = true;
 		finish_transfer(transfer);
 		return;
 	}
@@ -286,6 +287,7 @@ static void abandon(struct transfer *transfer, const char *reason, enum breaker_
 	stop(transfer, result);
 	if (transfer->ok)
 		return;
+	transfer->gave_up = true;
 	if (transfer->error[0])
 		error_set(&why, 0, "%s (last error: %s)", reason, transfer->error);
 	else

@@ -50,10 +50,12 @@ struct transfer {
 	bool probe;		      /* the attempt is the one of a half-open breaker */
 	struct transfer *next;	      /* starts if this one fails; NULL: none does */
 	bool started;
+	bool once; /* the first failure is the end */
 	void (*ended)(void *ctx, struct transfer *transfer);
 	void *ctx;
 	/* The result, complete once the transfer has ended. */
 	bool ok;
+	bool gave_up; /* the destination has not refused the file, and may yet take it */
 	char url[sizeof(((struct sink_outcome *)0)->url)];
 	char error[sizeof(((struct sink_outcome *)0)->error)];
 	char warning[sizeof(((struct sink_outcome *)0)->warning)];

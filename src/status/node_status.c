@@ -91,6 +91,7 @@ struct node_load node_status_load(const struct node_status *status)
 					       : (struct memory_sink_usage){0},
 		.redis = status->options.redis ? status->options.redis(status->options.redis_ctx)
 					       : (struct node_redis){0},
+		.spool = spool_usage(status->options.spool),
 		.started_ns = status->started_ns,
 	};
 }
@@ -183,10 +184,15 @@ static json_t *load_json(const struct node_status *status)
 {
 	const struct node_load load = node_status_load(status);
 
-	return json_pack("{so so so so so so}", "captures", number(load.jobs.running), "delivering",
-			 number(load.jobs.delivering), "memory", number(load.memory_bytes), "memory_limit",
-			 number(load.memory_limit_bytes), "kept_files", number(load.kept.files), "kept_bytes",
-			 number(load.kept.bytes));
+	json_t *json = json_pack("{so so so so so so}", "captures", number(load.jobs.running), "delivering",
+				 number(load.jobs.delivering), "memory", number(load.memory_bytes), "memory_limit",
+				 number(load.memory_limit_bytes), "kept_files", number(load.kept.files), "kept_bytes",
+				 number(load.kept.bytes));
+
+	if (json && load.spool.files)
+		json_object_update_new(json, json_pack("{so so}", "spool_files", number(load.spool.files),
+						       "spool_bytes", number(load.spool.bytes)));
+	return json;
 }
 
 static void add_capture(void *ctx, const struct capture_view *view)

@@ -10,6 +10,7 @@
 #include "base/slab_pool.h"
 #include "capture/engine.h"
 #include "job/jobs.h"
+#include "job/spool.h"
 #include "sink/memory_sink.h"
 #include "status/node_interfaces.h"
 
@@ -43,6 +44,7 @@ struct node_status_options {
 	const struct sink *memory; /* the memory sink; NULL: there is none */
 	struct node_redis (*redis)(const void *ctx);
 	const void *redis_ctx;
+	const struct spool *spool; /* NULL: none */
 };
 
 /* Samples the interfaces' rates every 5 s. Must not outlive what the options point to. NULL on ENOMEM. */
@@ -58,6 +60,7 @@ struct node_load {
 	uint64_t warm_memory_bytes;		   /* mapped and touched, not in use */
 	struct engine_shortages shortages;
 	struct memory_sink_usage kept; /* finished files in memory */
+	struct spool_usage spool;
 	struct node_redis redis;
 	uint64_t started_ns; /* real time */
 };

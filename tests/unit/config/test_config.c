@@ -140,9 +140,9 @@ static void test_events_channel_follows_the_channel_unless_given(void **state)
 	assert_fault("[redis]\nchannel = \"x\"\nevents = \"x\"\n",
 		     "t.toml:3:10: redis.events: is also the request channel: events would be read as requests");
 	assert_fault("[redis]\nchannel = \"c\"\n[[input]]\nname = \"c:events\"\n",
-		     "t.toml:3:1: input.name: is the channel of events (redis.events)");
+		     "t.toml:3:1: input.name: is also redis.events: rules would see what they cause");
 	assert_fault("[redis]\nchannel = \"c\"\n[[input]]\nname = \"c\"\n",
-		     "t.toml:3:1: input.name: is the channel of requests (redis.channel)");
+		     "t.toml:3:1: input.name: is also redis.channel: rules would see what they cause");
 	assert_loads("[redis]\nchannel = \"c\"\n[[input]]\nname = \"c\"\nfrom = \"redis-list\"\n");
 }
 
@@ -419,7 +419,7 @@ static void test_webhooks_are_checked(void **state)
 		 "t.toml:1:1: webhook.url_file: /nonexistent: No such file or directory"},
 		{"events = [\"don\"]",
 		 "t.toml:2:10: webhook.events: \"don\" is no event (there are accepted, rejected, "
-		 "captured, done, failed, warning and suppressed)"},
+		 "captured, done, failed, spooled, warning and suppressed)"},
 		{"format = \"xml\"",
 		 "t.toml:2:10: webhook.format: must be \"event\" or \"slack\" or \"teams\", got \"xml\""},
 		{"header = [\"x\"]", "t.toml:2:10: webhook.header: must be \"Name: value\""},

@@ -28,7 +28,8 @@ static bool is_kind(const json_t *event, const char *kind)
 
 bool event_is_final(const json_t *event)
 {
-	return is_kind(event, "done") || is_kind(event, "failed") || is_kind(event, "rejected");
+	return is_kind(event, "done") || is_kind(event, "failed") || is_kind(event, "rejected") ||
+	       is_kind(event, "spooled");
 }
 
 bool event_is_rotated(const json_t *event)
@@ -103,7 +104,7 @@ bool event_has_destination(const json_t *event, const char *name)
 
 enum exit_status results_status(const json_t *events, const struct results_view *view)
 {
-	size_t i, succeeded = 0, empty = 0, folded = 0, short_of = 0, count = json_array_size(events);
+	size_t i, succeeded = 0, empty = 0, under_way = 0, short_of = 0, count = json_array_size(events);
 	json_t *event;
 
 	json_array_foreach(events, i, event)
@@ -111,10 +112,10 @@ enum exit_status results_status(const json_t *events, const struct results_view 
 		succeeded += event_is_final(event) ? event_is_success(event) : view->accepted;
 		short_of += event_is_cut_short(event, view->stopped_here) || event_is_incomplete(event);
 		empty += event_is_empty(event);
-		folded += event_is_folded(event);
+		under_way += event_is_folded(event) || is_kind(event, "spooled");
 	}
 	if (succeeded == 0)
-		return folded ? STATUS_PARTIAL : STATUS_FAILED;
+		return under_way ? STATUS_PARTIAL : STATUS_FAILED;
 	if (succeeded < count || short_of > 0)
 		return STATUS_PARTIAL;
 	return empty == count ? STATUS_EMPTY : STATUS_OK;
@@ -171,6 +172,8 @@ static const char *packets_location(const json_t *event, struct buffer *text)
 												  : buffer_text(text);
 	if (*saved)
 		r = buffer_append_string(text, saved);
+	else if (is_kind(event, "spooled"))
+		r = buffer_append_string(text, "waits in the node's spool");
 	json_array_foreach(json_object_get(event, "destinations"), i, destination)
 	{
 		const char *url = json_text(destination, "url"), *error = json_text(destination, "error");

@@ -11,7 +11,7 @@
 
 #define RESULT_SAVED "saved" /* field that pcapctl adds to an event: the file it wrote */
 
-/* "done", "failed", "rejected": nothing follows for this capture. */
+/* "done", "failed", "rejected": nothing follows for this capture. "spooled": nothing follows soon. */
 bool event_is_final(const json_t *event);
 
 /* Final, but the series of files goes on with another capture. */

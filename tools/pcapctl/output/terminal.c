@@ -60,10 +60,10 @@ enum tone terminal_tone_of(const char *state)
 		const char *state;
 		enum tone tone;
 	} tones[] = {
-		{"done", TONE_GOOD},	  {"accepted", TONE_BUSY},   {"running", TONE_BUSY},  {"arming", TONE_BUSY},
-		{"captured", TONE_BUSY},  {"delivering", TONE_BUSY}, {"failed", TONE_BAD},    {"rejected", TONE_BAD},
-		{"no answer", TONE_BAD},  {"away", TONE_BAD},	     {"up", TONE_GOOD},	      {"down", TONE_BAD},
-		{"suppressed", TONE_BAD}, {"deaf", TONE_BAD},	     {"stopped", TONE_FAINT},
+		{"done", TONE_GOOD},	 {"accepted", TONE_BUSY},   {"running", TONE_BUSY}, {"arming", TONE_BUSY},
+		{"captured", TONE_BUSY}, {"delivering", TONE_BUSY}, {"failed", TONE_BAD},   {"rejected", TONE_BAD},
+		{"spooled", TONE_BAD},	 {"no answer", TONE_BAD},   {"away", TONE_BAD},	    {"up", TONE_GOOD},
+		{"down", TONE_BAD},	 {"suppressed", TONE_BAD},  {"deaf", TONE_BAD},	    {"stopped", TONE_FAINT},
 	};
 
 	for (size_t i = 0; i < sizeof(tones) / sizeof(*tones); i++)
