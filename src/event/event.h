@@ -41,7 +41,7 @@ struct event_destination {
 	const char *error;   /* NULL: none */
 	const char *warning; /* of a success; NULL: none */
 	unsigned attempts;
-	bool superseded; /* it failed, and the following one was tried instead (first_of) */
+	bool superseded;    /* it failed, and the following one was tried instead (first_of) */
 	bool streamed;	    /* sent while the capture ran */
 	uint64_t delivered; /* of such a file: bytes that it took */
 };

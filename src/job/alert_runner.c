@@ -585,8 +585,8 @@ static int start_looking(struct alert_runner *runner, struct error *err)
 	runner->cooldowns = lru_table_new(ALERT_COOLDOWNS_MAX, sizeof(struct cooldown));
 	runner->repeats = alert_repeats_new();
 	runner->accounts = alert_accounts_new(runner->options.loop, runner->options.bus, runner->options.config);
-	if (!runner->runs || !runner->files || !runner->timer || !runner->cooldowns || !runner->repeats || !runner->accounts ||
-	    event_add(runner->timer, &interval) < 0)
+	if (!runner->runs || !runner->files || !runner->timer || !runner->cooldowns || !runner->repeats ||
+	    !runner->accounts || event_add(runner->timer, &interval) < 0)
 		return error_set(err, -ENOMEM, "out of memory");
 	return 0;
 }

@@ -26,8 +26,8 @@
 #include "sink/directory_sink.h"
 #include "sink/http_sink.h"
 #include "sink/redis_sink.h"
-#include "sink/sftp_sink.h"
 #include "sink/s3/s3_sink.h"
+#include "sink/sftp_sink.h"
 
 #define FILES_MAX 256
 #define SENTINELS_MAX 8
