@@ -72,6 +72,13 @@ static void check_local(struct config_loader *loader)
 		check_directory(loader, chosen ? localdir : writelocal, loader->config->local.directory);
 }
 
+static bool is_same_directory(const char *one, const char *other)
+{
+	struct stat a, b;
+
+	return other && stat(one, &a) == 0 && stat(other, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
 static void check_spool(struct config_loader *loader)
 {
 	const char *path = loader->config->spool.directory;
@@ -79,8 +86,16 @@ static void check_spool(struct config_loader *loader)
 	if (!*path)
 		return;
 	check_directory(loader, row_of("spool", "dir"), path);
-	if (loader->config->general.writelocal && !strcmp(path, loader->config->local.directory))
-		config_row_fault(loader, row_of("spool", "dir"), "is the directory that files are delivered to");
+	const struct config *config = loader->config;
+	bool delivered = config->general.writelocal && is_same_directory(path, config->local.directory);
+	for (size_t i = 0; i < config->destination_count; i++) {
+		const struct config_destination *destination = &config->destinations[i];
+
+		delivered |= destination->type && !strcmp(destination->type, "local") &&
+			     is_same_directory(path, destination->local.directory);
+	}
+	if (delivered)
+		config_row_fault(loader, row_of("spool", "dir"), "is a directory that files are delivered to");
 }
 
 static void check_cloudshark(struct config_loader *loader)

@@ -99,11 +99,13 @@ static void end_loop(evutil_socket_t fd, short what, void *ctx)
 {
 	struct daemon *daemon = ctx;
 	const struct timeval final_events = {.tv_sec = FINAL_EVENTS_S};
-	const bool late = clock_boottime_ns() >= daemon->spooling_ends_ns;
+	const uint64_t now_ns = clock_boottime_ns();
+	const bool late = now_ns >= daemon->spooling_ends_ns;
 
 	(void)fd;
 	(void)what;
-	if (!spool_is_writing(daemon->spool)) {
+	if (!spool_is_writing(daemon->spool) ||
+	    now_ns >= daemon->spooling_ends_ns + 2 * FINAL_EVENTS_S * NS_PER_S) { /* the disk hangs */
 		event_base_loopbreak(daemon->loop);
 		return;
 	}

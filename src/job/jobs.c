@@ -91,6 +91,8 @@ static void on_late_answer_found(void *ctx, int code, const char *json, size_t s
 		if (!answers || reply_store_save(jobs->options.reply_store, id, answers, NULL, NULL) < 0)
 			log_warning("late-answer-not-saved", log_str("request", id));
 	}
+	if (code < 0)
+		log_warning("late-answer-not-saved", log_str("request", id));
 	event_copy_free(late->event);
 	free(late);
 	jobs->pending_lookup_count--;

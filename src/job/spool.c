@@ -70,7 +70,8 @@ struct entry {
 	uint64_t size_bytes;
 	struct sink_file file;
 	struct delivery *delivery;
-	bool over; /* its final event was published */
+	bool over;  /* its final event was published */
+	int result; /* of settling it */
 };
 
 struct spool {
@@ -82,7 +83,13 @@ struct spool {
 	uint64_t interval_ns;
 	size_t incoming_count;
 
-	/* A round; no names: none is under way. */
+	json_t *stuck; /* keys: entries that were delivered, but could not be settled; left alone until the next start
+			*/
+	bool settling; /* an entry that is delivered is being removed */
+
+	/* A round. */
+	bool round;   /* one is under way, */
+	bool came_in; /* and entries came in that it may not have */
 	struct offload_task listing;
 	char (*names)[NAME_MAX + 1];
 	size_t name_count, next;
@@ -110,9 +117,10 @@ static json_t *details_json(const struct sink_file *file)
 {
 	const struct sink_overrides *overrides = &file->overrides;
 
-	return json_pack("{ss* s{ss* ss* ss* ss* ss* ss*}}", "comment", file->comment, "overrides", "bucket",
-			 overrides->bucket, "folder", overrides->folder, "region", overrides->region, "endpoint",
-			 overrides->endpoint, "acl", overrides->acl, "encryption", overrides->encryption);
+	return json_pack("{ss* ss* s{ss* ss* ss* ss* ss* ss*}}", "comment", file->comment, "filter", file->filter,
+			 "overrides", "bucket", overrides->bucket, "folder", overrides->folder, "region",
+			 overrides->region, "endpoint", overrides->endpoint, "acl", overrides->acl, "encryption",
+			 overrides->encryption);
 }
 
 /* NULL on ENOMEM; the caller frees it. */
@@ -154,8 +162,9 @@ static bool read_state(struct entry *entry)
 		return false;
 	entry->stored_ns = (uint64_t)json_integer_value(json_object_get(state, "stored"));
 	entry->event = event_parse(event, strlen(event));
-	entry->details = json_pack("{sO* sO*}", "comment", json_object_get(state, "comment"), "overrides",
-				   json_object_get(state, "overrides"));
+	entry->details = json_pack("{sO* sO* sO* sO*}", "comment", json_object_get(state, "comment"), "filter",
+				   json_object_get(state, "filter"), "overrides", json_object_get(state, "overrides"),
+				   "copies", json_object_get(state, "copies"));
 	json_array_foreach(pending, index, name)
 	{
 		char *copy = json_is_string(name) && entry->pending_count < SINKS_MAX ? strdup(json_string_value(name))
@@ -169,16 +178,32 @@ static bool read_state(struct entry *entry)
 
 /* --- in --- */
 
-/* The destination may yet take the file, and no other one was tried instead. */
-static bool is_wanted(const struct delivery_result *result)
+/*
+ * Whether the file waits for this destination: it may yet take it, and if it is one of a fallback order, no other one
+ * of it has the file, and it is the first of them that may. The results of an order follow each other; all but the last
+ * are superseded.
+ */
+static bool is_wanted(const struct delivery_result *results, size_t count, size_t index)
 {
-	return result->gave_up && !result->superseded;
+	size_t first = index, last = index;
+
+	if (!results[index].gave_up)
+		return false;
+	while (first > 0 && results[first - 1].superseded)
+		first--;
+	while (last + 1 < count && results[last].superseded)
+		last++;
+	for (size_t i = first; i <= last; i++) {
+		if (results[i].ok || (i < index && results[i].gave_up))
+			return false;
+	}
+	return true;
 }
 
 bool spool_wants(const struct delivery_result *results, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
-		if (is_wanted(&results[i]))
+		if (is_wanted(results, count, i))
 			return true;
 	}
 	return false;
@@ -210,7 +235,7 @@ static void wait_for_round(struct spool *spool, uint64_t wait_ns)
 	const struct timeval wait = {.tv_sec = (time_t)(wait_ns / NS_PER_S),
 				     .tv_usec = (suseconds_t)(wait_ns % NS_PER_S / 1000)};
 
-	if (!atomic_load(&spool->stop_reading) && !spool->names && !evtimer_pending(spool->timer, NULL))
+	if (!atomic_load(&spool->stop_reading) && !spool->round && !evtimer_pending(spool->timer, NULL))
 		evtimer_add(spool->timer, &wait);
 }
 
@@ -245,6 +270,7 @@ static void on_entry_written(struct offload_task *task)
 	spool->incoming_count--;
 	if (incoming->result == 0) {
 		event_bus_publish(spool->options.bus, incoming->event);
+		spool->came_in = true;
 		wait_for_round(spool, spool->interval_ns);
 	} else {
 		log_error("not-spooled", log_str("request", incoming->event->id), log_str("file", incoming->file->name),
@@ -258,9 +284,10 @@ int spool_put(struct spool *spool, const struct sink_file *file, const struct ev
 	      const struct delivery_result *results, size_t count, void (*done)(void *ctx), void *ctx)
 {
 	cleanup(cleanup_incoming) struct incoming *incoming = calloc(1, sizeof(*incoming));
+	unsigned copies = 0;
 
-	if (!incoming)
-		return -ENOMEM;
+	if (!incoming || !file->open) /* a streamed file is gone by now */
+		return incoming ? -EINVAL : -ENOMEM;
 	incoming->task.run = write_entry;
 	incoming->task.done = on_entry_written;
 	incoming->spool = spool;
@@ -268,18 +295,23 @@ int spool_put(struct spool *spool, const struct sink_file *file, const struct ev
 	incoming->done = done;
 	incoming->ctx = ctx;
 	for (size_t i = 0; i < count && i < SINKS_MAX; i++) {
-		char *name = is_wanted(&results[i]) ? strdup(results[i].name) : NULL;
+		const bool wanted = is_wanted(results, count, i);
+		char *name = wanted ? strdup(results[i].name) : NULL;
 
 		if (name)
 			incoming->pending[incoming->pending_count++] = name;
-		else if (is_wanted(&results[i]))
+		else if (wanted)
 			return -ENOMEM;
+		if (wanted && results[i].copies > copies)
+			copies = results[i].copies;
 	}
 	incoming->event = event_copy(event);
 	if (!incoming->event)
 		return -ENOMEM;
 	incoming->event->kind = EVENT_SPOOLED;
 	cleanup(cleanup_json) json_t *details = details_json(file);
+	if (details && copies)
+		json_object_set_new(details, "copies", json_integer(copies));
 	incoming->state = details ? write_state(incoming->event, clock_realtime_ns(), details, incoming->pending,
 						incoming->pending_count)
 				  : NULL;
@@ -296,7 +328,7 @@ int spool_put(struct spool *spool, const struct sink_file *file, const struct ev
 
 bool spool_is_writing(const struct spool *spool)
 {
-	return spool && spool->incoming_count;
+	return spool && (spool->incoming_count || spool->settling);
 }
 
 void spool_abandon(struct spool *spool)
@@ -359,31 +391,43 @@ static void settle_entry(struct offload_task *task)
 	struct spool *spool = entry->spool;
 
 	if (entry->over) {
-		spool_directory_remove(spool->directory, entry->name);
+		entry->result = spool_directory_remove(spool->directory, entry->name);
 		return;
 	}
 	cleanup(cleanup_free) char *state =
 		write_state(entry->event, entry->stored_ns, entry->details, entry->pending, entry->pending_count);
-	const int r = state ? spool_directory_update(spool->directory, entry->name, state) : -ENOMEM;
-	if (r < 0)
-		log_error("spool-not-updated", log_str("file", entry->name), log_str("error", strerror(-r)));
+	entry->result = state ? spool_directory_update(spool->directory, entry->name, state) : -ENOMEM;
+}
+
+/* What some destination has must not go there again. */
+static void leave_alone(struct spool *spool, const struct entry *entry, int code)
+{
+	log_error("spool-not-updated", log_str("file", entry->name), log_str("error", strerror(-code)));
+	json_object_set_new(spool->stuck, entry->name, json_true());
 }
 
 static void on_entry_settled(struct offload_task *task)
 {
 	struct entry *entry = container_of(task, struct entry, task);
+	struct spool *spool = entry->spool;
 
+	spool->settling = false;
+	if (entry->result < 0)
+		leave_alone(spool, entry, entry->result);
 	free_entry(entry);
-	next_entry(entry->spool);
+	next_entry(spool);
 }
 
 static void settle(struct entry *entry)
 {
 	entry->task.run = settle_entry;
 	entry->task.done = on_entry_settled;
-	if (offload_submit(entry->spool->offload, &entry->task) == 0)
+	const int r = offload_submit(entry->spool->offload, &entry->task);
+	entry->spool->settling = r == 0;
+	if (r == 0)
 		return;
-	free_entry(entry); /* it stays, and is tried again */
+	leave_alone(entry->spool, entry, r);
+	free_entry(entry);
 	next_entry(entry->spool);
 }
 
@@ -403,10 +447,26 @@ static void replace_text(const char **text, const char *with)
 	*text = with ? strdup(with) : NULL;
 }
 
-static void note_result(const struct entry *entry, const struct delivery_result *result)
+/* One of a fallback order has the file after all: it takes the place of the last one, which the event shows first. */
+static void promote(struct event_destination *destination)
+{
+	struct event_destination *last = destination;
+
+	while (last->superseded)
+		last++;
+	const struct event_destination taken = *destination;
+	*destination = *last;
+	*last = taken;
+	destination->superseded = true;
+	last->superseded = false;
+}
+
+static void note_result(struct entry *entry, const struct delivery_result *result)
 {
 	struct event_destination *destination = find_destination(entry, result->name);
 
+	if (result->copies)
+		json_object_set_new(entry->details, "copies", json_integer(result->copies));
 	if (!destination)
 		return;
 	destination->ok = result->ok;
@@ -414,6 +474,8 @@ static void note_result(const struct entry *entry, const struct delivery_result 
 	replace_text(&destination->url, result->url);
 	replace_text(&destination->error, result->error);
 	replace_text(&destination->warning, result->warning);
+	if (result->ok)
+		promote(destination);
 }
 
 static void remove_pending(struct entry *entry, const char *name)
@@ -471,11 +533,12 @@ static void on_delivered(void *ctx, const struct delivery_result *results, size_
 {
 	struct entry *entry = ctx;
 	struct spool *spool = entry->spool;
-	bool changed = false;
+	bool changed = false, copied = false;
 
 	entry->delivery = NULL;
 	for (size_t i = 0; i < count; i++) {
 		note_result(entry, &results[i]);
+		copied |= results[i].copies > 0;
 		if (results[i].gave_up) {
 			note_down(spool, results[i].name);
 			continue;
@@ -487,7 +550,7 @@ static void on_delivered(void *ctx, const struct delivery_result *results, size_
 	spool->some_left |= entry->pending_count > 0;
 	if (!entry->pending_count)
 		publish_final(entry);
-	if (changed) {
+	if (changed || copied) {
 		settle(entry);
 		return;
 	}
@@ -553,6 +616,8 @@ static bool deliver(struct entry *entry)
 		.tags = entry->event->tags,
 		.comment = json_string_value(json_object_get(entry->details, "comment")),
 		.customer = entry->event->customer,
+		.filter = json_string_value(json_object_get(entry->details, "filter")),
+		.copies = (unsigned)json_integer_value(json_object_get(entry->details, "copies")),
 		.id = entry->event->id,
 		.capture = entry->event->capture,
 		.overrides = {.bucket = override_of(entry, "bucket"),
@@ -582,10 +647,10 @@ static void on_entry_loaded(struct offload_task *task)
 	struct spool *spool = entry->spool;
 	const bool readable = entry->state && entry->event && entry->pending_count;
 
-	if (!readable || (entry->fd < 0 && entry->target_count && !is_expired(entry)))
+	if (!readable || (entry->fd < 0 && entry->fd != -ECANCELED && entry->target_count && !is_expired(entry)))
 		log_error("spool-entry-unreadable", log_str("file", entry->name),
 			  log_str("error", readable ? "its file cannot be read" : "its state cannot be read"));
-	if (readable && is_expired(entry)) {
+	if (readable && is_expired(entry) && !atomic_load(&spool->stop_reading)) {
 		give_up(entry);
 		return;
 	}
@@ -605,8 +670,11 @@ static void end_round(struct spool *spool)
 
 	free(take(spool->names));
 	spool->name_count = spool->next = spool->down_count = 0;
-	if (!spool->some_left)
+	spool->round = false;
+	if (!spool->some_left && !spool->came_in) {
+		spool->interval_ns = first_ns;
 		return;
+	}
 	spool->interval_ns = spool->took_some			? first_ns
 			     : 2 * spool->interval_ns < most_ns ? 2 * spool->interval_ns
 								: most_ns;
@@ -621,6 +689,8 @@ static void next_entry(struct spool *spool)
 
 	while (spool->next < spool->name_count && !atomic_load(&spool->stop_reading)) {
 		entry->name = spool->names[spool->next++];
+		if (json_object_get(spool->stuck, entry->name))
+			continue;
 		entry->task.run = load_entry;
 		entry->task.done = on_entry_loaded;
 		if (offload_submit(spool->offload, &entry->task) == 0)
@@ -653,12 +723,13 @@ static void begin_round(evutil_socket_t fd, short what, void *ctx)
 
 	(void)fd;
 	(void)what;
-	if (atomic_load(&spool->stop_reading))
+	if (atomic_load(&spool->stop_reading) || spool->round)
 		return;
-	spool->took_some = false;
+	spool->took_some = spool->came_in = false;
 	spool->listing.run = list_entries;
 	spool->listing.done = on_entries_listed;
-	if (offload_submit(spool->offload, &spool->listing) < 0)
+	spool->round = offload_submit(spool->offload, &spool->listing) == 0;
+	if (!spool->round)
 		wait_for_round(spool, spool->options.interval_ns);
 }
 
@@ -680,7 +751,8 @@ int spool_new(const struct spool_options *options, struct spool **made, struct e
 		return r;
 	spool->offload = offload_new(options->loop, "pcapd-spool", 1, QUEUE_MAX);
 	spool->timer = evtimer_new(options->loop, begin_round, spool);
-	if (!spool->offload || !spool->timer)
+	spool->stuck = json_object();
+	if (!spool->offload || !spool->timer || !spool->stuck)
 		return error_set(err, -ENOMEM, "out of memory");
 	const struct spool_usage usage = spool_directory_usage(spool->directory);
 	if (usage.files) {
@@ -711,6 +783,7 @@ void spool_free(struct spool *spool)
 		event_free(spool->timer);
 	free_entry(&spool->entry);
 	free(spool->names);
+	json_decref(spool->stuck);
 	if (spool->directory)
 		spool_directory_close(spool->directory);
 	free(spool);

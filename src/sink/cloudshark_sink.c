@@ -418,7 +418,7 @@ static struct sink_attempt *cloudshark_start(struct sink *sink, const struct sin
 static bool cloudshark_cancel(struct sink *sink, struct sink_attempt *attempt, struct sink_outcome *outcome)
 {
 	(void)sink;
-	(void)outcome;
+	outcome->copies = attempt->stream_open && attempt->sent_bytes == attempt->stream.size_bytes;
 	attempt_free(attempt);
 	return false;
 }

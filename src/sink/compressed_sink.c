@@ -285,7 +285,7 @@ static const char *compressed_address(const struct sink *sink)
 {
 	const struct sink *inner = container_of(sink, const struct compressed_sink, sink)->inner;
 
-	return inner->class->address ? inner->class->address(inner) : NULL;
+	return inner->class->address ? inner->class->address(inner) : "";
 }
 
 static bool compressed_is_busy(const struct sink *sink)

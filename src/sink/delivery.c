@@ -85,6 +85,7 @@ static void delivery_report(struct delivery *delivery)
 			.error = transfer->error[0] ? transfer->error : NULL,
 			.warning = transfer->warning[0] ? transfer->warning : NULL,
 			.attempts = transfer->attempts,
+			.copies = transfer->copies,
 			.gave_up = !transfer->ok && transfer->gave_up,
 			.superseded = transfer->next && !transfer->ok && was_tried(transfer->next),
 		};

@@ -49,6 +49,7 @@ struct delivery_result {
 	const char *error;   /* NULL: none */
 	const char *warning; /* of a success; NULL: none */
 	unsigned attempts;
+	unsigned copies;    /* of a failure: times the whole file was sent and no answer came */
 	bool gave_up;	    /* of a failure: the destination has not refused the file, and may yet take it */
 	bool superseded;    /* it failed, so the next of first_of was tried: the result that follows */
 	bool streamed;	    /* sent while it grew */

@@ -327,7 +327,8 @@ static struct sink_attempt *http_start(struct sink *sink, const struct sink_file
 static bool http_cancel(struct sink *sink, struct sink_attempt *attempt, struct sink_outcome *outcome)
 {
 	(void)sink;
-	(void)outcome;
+	if (attempt->http->post && attempt->body.open)
+		outcome->copies = attempt->body.copies + upload_body_sent_whole(&attempt->body);
 	attempt_free(attempt);
 	return false;
 }

@@ -80,7 +80,8 @@ struct sink_class {
 	/*
 	 * Ends an attempt; `done` is not called. On return the file is not read any more (a sink with threads waits for
 	 * its thread, or keeps what it needs). True: the attempt had already ended, or could not be held back, with
-	 * this outcome. False: it had no effect, but for `sent_bytes` of a file that grows.
+	 * this outcome. False: it had no effect, but for `sent_bytes` of a file that grows,
+	 * and `copies`.
 	 */
 	bool (*cancel)(struct sink *sink, struct sink_attempt *attempt, struct sink_outcome *outcome);
 	void (*free)(struct sink *sink);

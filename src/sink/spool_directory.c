@@ -161,8 +161,10 @@ static int write_entry(const struct spool_directory *directory, const char *name
 		unlinkat(directory->fd, temporary, 0);
 	else
 		r = name_temporary(directory, temporary, name);
-	if (r < 0)
+	if (r < 0) {
+		unlinkat(directory->fd, name, 0);
 		remove_state(directory, name);
+	}
 	return r;
 }
 
@@ -189,7 +191,8 @@ int spool_directory_put(struct spool_directory *directory, const char *name, str
 				 "the spool has %llu bytes already, and %llu more are over spool.max_bytes (%llu)",
 				 (unsigned long long)held, (unsigned long long)file->size_bytes,
 				 (unsigned long long)max_bytes);
-	const int r = !is_plain(name)			? -EINVAL
+	const int r = strlen(state) > SPOOL_STATE_MAX	? -EMSGSIZE
+		      : !is_plain(name)			? -EINVAL
 		      : exists(directory, name, &bytes) ? -EEXIST
 							: write_entry(directory, name, file, state, stop);
 	if (r < 0)
@@ -204,15 +207,18 @@ int spool_directory_update(struct spool_directory *directory, const char *name, 
 	return write_state(directory, name, state);
 }
 
-void spool_directory_remove(struct spool_directory *directory, const char *name)
+int spool_directory_remove(struct spool_directory *directory, const char *name)
 {
 	uint64_t bytes = 0;
 
-	if (!is_plain(name) || !exists(directory, name, &bytes) || unlinkat(directory->fd, name, 0) < 0)
-		return;
+	if (!is_plain(name) || !exists(directory, name, &bytes))
+		return -ENOENT;
+	if (unlinkat(directory->fd, name, 0) < 0)
+		return -errno;
 	remove_state(directory, name);
 	directory->files--;
 	directory->bytes -= bytes;
+	return 0;
 }
 
 /* --- reading --- */

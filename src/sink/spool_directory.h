@@ -44,7 +44,8 @@ warn_unused int spool_directory_put(struct spool_directory *directory, const cha
 /* Replaces the state. 0 or -errno: then the old one remains. */
 warn_unused int spool_directory_update(struct spool_directory *directory, const char *name, const char *state);
 
-void spool_directory_remove(struct spool_directory *directory, const char *name);
+/* 0 or -errno: then it remains. */
+warn_unused int spool_directory_remove(struct spool_directory *directory, const char *name);
 
 /* The names of all entries, the oldest first; `*names` is one block that the caller frees. 0 or -errno. */
 warn_unused int spool_directory_list(const struct spool_directory *directory, char (**names)[NAME_MAX + 1],

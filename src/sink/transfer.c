@@ -107,6 +107,7 @@ static void pass_on(struct transfer *transfer)
 	const struct destination *destination = transfer->destination;
 	struct error why;
 
+	transfer->gave_up = true;
 	error_set(&why, 0, HELD_BACK, transfer->error[0] ? transfer->error : destination->last_error);
 	report_text_copy(transfer->error, sizeof(transfer->error), why.text);
 	finish_transfer(transfer);
@@ -131,6 +132,7 @@ static void back_off(struct transfer *transfer, uint64_t retry_after_ns)
 	struct timeval wait;
 
 	if (transfer->next && !breaker_allows(&transfer->destination->breaker, clock_boottime_ns())) {
+		transfer->gave_up = true;
 		finish_transfer(transfer);
 		return;
 	}
@@ -263,6 +265,8 @@ static void stop(struct transfer *transfer, enum breaker_result result)
 		if (destination->sink->class->cancel(destination->sink, take(transfer->attempt), &outcome)) {
 			record_outcome(transfer, &outcome);
 			result = outcome.verdict == SINK_OK ? BREAKER_SUCCESS : result;
+		} else {
+			transfer->copies += outcome.copies;
 		}
 		assert(transfer->open_streams == 0);
 		destination->running--;
@@ -385,6 +389,7 @@ int transfer_init(struct transfer *transfer, struct event_base *loop, struct des
 		.name = strdup(name),
 		.source = source,
 		.file = *source,
+		.copies = source->copies,
 		.state = TRANSFER_ENDED,
 	};
 	transfer->file.ctx = transfer;

@@ -146,7 +146,7 @@ def test_destinations_and_a_redis_that_cannot_be_reached_are_named(world, tmp_pa
     changes = {"cloudshark": {"upload": True, "token": "0123456789", "scheme": "http", "host": "127.0.0.1", "port": 9}, "redis": {"port": 9}}
     status, found = doctor(world, "--config", with_config(world, tmp_path, changes), config=False)
     assert status == 1 and [(state, check) for state, check, *_ in wrong(found)] == [("fault", "cloudshark"), ("fault", "redis")]
-    assert wrong(found)[0][2].startswith("http://127.0.0.1:9: ") and "[cloudshark]" in wrong(found)[0][3]
+    assert wrong(found)[0][2].startswith("http://127.0.0.1:9: ") and "of this destination" in wrong(found)[0][3]
     assert "cannot reach Redis at 127.0.0.1:9" in wrong(found)[1][2] and "[redis]" in wrong(found)[1][3]
 
 

@@ -6,7 +6,7 @@ import os
 import re
 import time
 
-from lib.cloudshark_server import busy, ok, refuse
+from lib.cloudshark_server import busy, close, hang, ok, refuse
 from lib.pcapctl import Pcapctl
 from lib.pcapfile import CaptureFile
 from lib.waiting import until
@@ -106,4 +106,43 @@ def test_what_the_spool_does_not_take_or_keep_has_failed(make_world, tmp_path):
     world.restart_daemon()
     old = first.final(timeout=30)
     assert old["event"] == "failed" and "spool.max_age" in old["destinations"][0]["error"], old
+    until(lambda: os.listdir(directory) == [], 10, "the spool to be empty")
+
+
+def test_first_of_a_fallback_order_gets_the_file_that_none_took(make_world, tmp_path):
+    """One is away, the other refuses for good: the file waits for the first, and only that one gets it."""
+    world, directory = spooling(make_world, tmp_path, busy())
+    world.daemon.config["destination"] = [{**world.daemon.config["cloudshark"], "name": "second", "type": "cloudshark", "token": "f" * 24}]
+    del world.daemon.config["destination"][0]["upload"]
+    world.daemon.config["requests"] = {"destinations": ["cloudshark", "second"]}
+    world.restart_daemon()
+    request = capture(world, first_of=["cloudshark", "second"])
+    spooled = request.wait("spooled", timeout=20)
+    destination, = spooled["destinations"]
+    assert destination["name"] == "second" and destination["instead_of"][0]["name"] == "cloudshark", spooled
+    state, = (json.loads(path.read_text()) for path in directory.glob("*.spool"))
+    assert state["pending"] == ["cloudshark"]
+    world.receiver.server.behave(ok())
+    world.restart_daemon()
+    destination, = request.done(timeout=30)["destinations"]
+    assert destination["ok"] and destination["name"] == "cloudshark" and destination["instead_of"][0]["name"] == "second", destination
+    assert len(world.receiver.server.wait_for_uploads(1)) == 1
+
+
+def test_file_that_comes_in_while_another_is_tried_is_delivered_too(make_world, tmp_path):
+    """Also one whose answer was lost: the server is asked for it before it is sent again."""
+    world, directory = spooling(make_world, tmp_path, busy())
+    first = capture(world)
+    first.wait("spooled", timeout=20)
+    world.receiver.server.behave([hang("after"), close("after"), ok()])
+    world.restart_daemon()
+    world.receiver.server.wait_for_requests(2, stage="body")  # the first one's second attempt hangs
+    second = capture(world)
+    second.wait("spooled", timeout=20)
+    world.daemon.stop(timeout=30)
+    world.receiver.server.behave(ok())
+    world.daemon.start()
+    for request in (first, second):
+        assert request.done(timeout=30)["packets"] == 10
+    assert len(world.receiver.server.uploads) == 2, [upload.filename for upload in world.receiver.server.uploads]
     until(lambda: os.listdir(directory) == [], 10, "the spool to be empty")

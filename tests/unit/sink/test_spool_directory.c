@@ -139,7 +139,8 @@ static void test_entry_outlives_the_process(void **state)
 	assert_int_equal(pread(fd, &byte, 1, 299999), 1);
 	assert_int_equal(byte, 'x');
 	close(fd);
-	spool_directory_remove(spool, "a.pcapng");
+	assert_int_equal(spool_directory_remove(spool, "a.pcapng"), 0);
+	assert_int_equal(spool_directory_remove(spool, "a.pcapng"), -ENOENT);
 	check_usage(1, 5);
 	assert_null(spool_directory_state(spool, "a.pcapng"));
 	assert_int_equal(count_files(false), 2);
@@ -186,7 +187,7 @@ static void test_what_a_killed_process_left_is_removed_and_nothing_else(void **s
 	reopen();
 	check_usage(1, 5);
 	assert_int_equal(count_files(false), 5);
-	spool_directory_remove(spool, "a.pcapng");
+	assert_int_equal(spool_directory_remove(spool, "a.pcapng"), 0);
 	assert_int_equal(count_files(false), 3);
 }
 
