@@ -31,6 +31,7 @@ def world(tmp_path_factory):
                     "-addext", f"subjectAltName=DNS:{NAME}", "-keyout", key, "-out", cert], check=True, capture_output=True, timeout=seconds(60))
     (directory / "rules.toml").write_text('[[rule]]\nname = "none"\nmatch = { event_type = "none" }\n')
     config = {"rules": {"files": str(directory / "rules.toml")}, "input": [{"format": "eve", "from": "redis-channel", "name": "alerts"}],
+              "webhook": [{"name": "chat", "url": "http://127.0.0.1:9/"}],
               "redis": {"stream": "{capture}:stream"},
               "history": {"interfaces": ["eth0", "eht0"], "memory": "32MiB"},
               "api": {"listen": f"127.0.0.1:{PORT}", "token_file": str(token), "cert_file": str(cert), "key_file": str(key)}}

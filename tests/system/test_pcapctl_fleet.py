@@ -603,7 +603,7 @@ def test_every_example_of_the_manual_works(fleet, tmp_path):
         text = file.read().split(".Sh EXAMPLES\n")[1].split(".Sh ")[0]
     literal = re.findall(r"^\.Bd -literal.*?\n(.*?)^\.Ed", text, re.M | re.S)
     lines = re.findall(r"^\.Dl (.*)$", text, re.M) + literal
-    assert len(lines) == 8
+    assert len(lines) == 9
     programs = tmp_path / "programs"
     programs.mkdir()
     os.symlink(pcapctl.PROGRAM, programs / "pcapctl")
@@ -614,6 +614,7 @@ def test_every_example_of_the_manual_works(fleet, tmp_path):
     for name in ("edge1", "edge2"):
         fleet.add(name, captures(content_of("eth0", 0)))
     control = ControlServer(str(tmp_path / "control.sock"), answer=lambda request: (
+        (200, {"destinations": [{"name": "local", "type": "local", "ok": True}]}) if request.path == "/v1/destinations/check" else
         (200, {"id": request.json["id"], "events": [final(f"{request.json['id']}.1")]}) if request.method == "POST" else
         (200, {"captures": [final("live.1")]}) if request.path.startswith("/v1/captures/") and not request.path.endswith("/file") else
         (200, content_of("lo", 0), {"Content-Disposition": 'attachment; filename="n1-lo.pcapng"'})))
