@@ -16,7 +16,7 @@ FIELDS = {"node": str, "nodere": str, "interface": list, "alias": list, "bpf": s
           "to": (int, str, float), "tags": str, "customer": str, "alertid": (int, str), "comment": str, "id": str,
          "format": str, "merge": bool, "drop_duplicates": bool, "follow": bool, "to_destinations": list, "logrequest": bool,
          "packetdebug": bool, "dedupe": str}
-ROUTES = {("POST", "/v1/captures"), ("GET", "/v1/captures"), ("GET", "/v1/captures/ID"), ("DELETE", "/v1/captures/ID"),
+ROUTES = {("POST", "/v1/destinations/check"), ("POST", "/v1/captures"), ("GET", "/v1/captures"), ("GET", "/v1/captures/ID"), ("DELETE", "/v1/captures/ID"),
           ("GET", "/v1/captures/ID/file"), ("GET", "/v1/interfaces"), ("GET", "/v1/history"), ("GET", "/v1/status"),
           ("GET", "/v1/events"), ("GET", "/v1/live")}
 
@@ -132,7 +132,7 @@ class ControlServer:
     def _check(request):
         route = re.sub(r"^/v1/captures/[^/]+", "/v1/captures/ID", request.path)
         assert (request.method, route) in ROUTES, f"no such call: {request.method} {request.path}"
-        if request.method != "POST":
+        if request.method != "POST" or route == "/v1/destinations/check":
             assert not request.body, "unexpected body"
             return
         assert request.headers.get("content-type") == "application/json", request.headers
