@@ -247,8 +247,8 @@ static uint64_t lasts_ns(const struct alert_runner *runner, const json_t *reques
 	if (s <= 0)
 		s = json_number_value(json_object_get(request, "timeout"));
 	if (s > 0)
-		ns = s < (double)(config->general.maxduration_ns / NS_PER_S) ? (uint64_t)(s * (double)NS_PER_S)
-									     : config->general.maxduration_ns;
+		ns = s < (double)config->general.maxduration_ns / NS_PER_S ? (uint64_t)(s * (double)NS_PER_S)
+									   : config->general.maxduration_ns;
 	if (alert_value_time(json_object_get(request, "to"), &to_ns) == 0)
 		ns = to_ns > now_ns ? to_ns - now_ns : 0;
 	else if (alert_value_time(json_object_get(request, "from"), &from_ns) == 0 && from_ns > now_ns)

@@ -39,7 +39,8 @@ void spool_free(struct spool *spool);
 /* Takes nothing up any more, as the daemon stops; files may still come in. NULL is fine. */
 void spool_stop(struct spool *spool);
 
-/* Whether files are coming in, or one that is delivered is being removed; and giving up those that come in: their captures are `failed`, for they are not kept. NULL is fine. */
+/* Whether files are coming in, or one that is delivered is being removed; and giving up those that come in: their
+ * captures are `failed`, for they are not kept. NULL is fine. */
 bool spool_is_writing(const struct spool *spool);
 void spool_abandon(struct spool *spool);
 

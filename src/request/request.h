@@ -27,8 +27,8 @@ struct config_requests;
 #define REQUEST_SNAP_MAX PACKET_SNAPLEN_MAX
 #define REQUEST_ID_SIZE 65
 #define REQUEST_MAC_BYTES 32
-#define REQUEST_FILES_MAX 1000		     /* of a series */
-#define REQUEST_EVERY_NS_MIN (NS_PER_S / 10) /* of each of them */
+#define REQUEST_FILES_MAX 1000		       /* of a series */
+#define REQUEST_EVERY_NS_MIN (100 * NS_PER_MS) /* of each of them */
 #define REQUEST_EVERY_BYTES_MIN (64 * 1024)
 #define REQUEST_ENDLESS_NS ((uint64_t)INT64_MAX / 2) /* the duration of a live capture without a limit; 146 years */
 

@@ -206,12 +206,13 @@ int request_value_set_every(struct request_draft *draft, const struct request_fi
 	struct request *request = draft->request;
 	const uint64_t most = draft->config->general.maxbytes;
 	const double seconds = json_number_value(value);
+	const uint64_t endless_ns = REQUEST_ENDLESS_NS;
 	char quote[REQUEST_QUOTE_SIZE];
 	uint64_t bytes;
 
 	if (!json_is_string(value)) {
 		if (seconds != 0 &&
-		    (seconds * NS_PER_S < REQUEST_EVERY_NS_MIN || seconds * NS_PER_S > (double)REQUEST_ENDLESS_NS))
+		    (seconds * NS_PER_S < REQUEST_EVERY_NS_MIN || seconds * NS_PER_S > (double)endless_ns))
 			return request_refuse(draft->refusal, field->name, "is %.12g s; it must be at least %g s",
 					      seconds, (double)REQUEST_EVERY_NS_MIN / NS_PER_S);
 		request->every_ns = (uint64_t)(seconds * NS_PER_S + 0.5);
