@@ -601,7 +601,7 @@ const struct config_row config_rows[] = {
 	 .help = "file with the URL"},
 	{"webhook", "events", NULL, "KINDS", CONFIG_STRINGS, 0, 8, .fallback = "", .fallback_text = "done and failed",
 	 WEBHOOK_FIELD(events), .validate = config_rule_event,
-	 .help = "which events to send: accepted, rejected, captured, done, failed, warning or suppressed"},
+	 .help = "which events to send: accepted, rejected, captured, done, failed, spooled, warning or suppressed"},
 	{"webhook", "format", NULL, "FORMAT", CONFIG_CHOICE, .choices = webhook_formats, .fallback = "event",
 	 WEBHOOK_FIELD(format), .help = "event: the event itself; slack, teams: a sentence for a chat"},
 	{"webhook", "header", NULL, "HEADERS", CONFIG_STRINGS, 0, 64, .fallback = "", WEBHOOK_FIELD(header),
