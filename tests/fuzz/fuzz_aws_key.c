@@ -32,12 +32,13 @@ static void read_key(char form, char *text)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	char *text = size ? strndup((const char *)data + 1, size - 1) : NULL;
+	char *text = size ? calloc(1, size) : NULL; /* strndup() looks at the byte after them */
 	char key[16], id[16];
 	const char *at = text;
 
 	if (!text)
 		return 0;
+	memcpy(text, data + 1, size - 1);
 	while (at && (at = xml_text(at, "Key", key, sizeof(key))))
 		at = xml_text(at, "UploadId", id, sizeof(id));
 	read_key((char)data[0], text);
