@@ -21,7 +21,8 @@ static const char text[] =
 	"[[rule]]\nname = \"typed\"\nmatch = { a = \"!= 0\" }\nalias = [\"m\"]\n"
 	"bpf = \"host {b:ip|10.0.0.1} and {c:proto|tcp} port {d:port|1} and net {e:cidr|10.0.0.0/8} and "
 	"ether host {f:mac|02:00:00:00:00:01} and len > {g:int|1}\"\n"
-	"comment = \"{h|x}\"\nnode = \"{i:host|n}\"\npublish = true\n";
+	"comment = \"{h|x}\"\nnode = \"{i:host|n}\"\npublish = true\nfrom = \"{j|2026-12-01T10:00:00Z}\"\n"
+	"duration = \"{k|1}\"\n";
 
 static size_t words_of(const char *filter)
 {
@@ -45,6 +46,7 @@ static void check_alert(const struct alert_rule *rule, const json_t *alert)
 	const char *filter = json_string_value(json_object_get(request, "bpf"));
 	REQUIRE(filter && words_of(filter) == 16 && !strpbrk(filter, "()[]{}|&\"'\n"));
 	REQUIRE(filter_check_syntax(filter, &why) != -EINVAL);
+	REQUIRE(json_string_value(json_object_get(request, "to")) && !json_object_get(request, "duration"));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
