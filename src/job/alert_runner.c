@@ -100,6 +100,14 @@ static void count_refusal(void *ctx, const char *rule)
 		state->refused++;
 }
 
+/* Its sender may send it again, and then a capture may begin. */
+static void forget_alert(void *ctx, const char *alert)
+{
+	const struct alert_runner *runner = ctx;
+
+	alert_repeats_forget(runner->repeats, alert);
+}
+
 /* --- a rule's own limits --- */
 
 /* The key of a cooldown: the rule, the node, and what it is for. Caller frees. */
@@ -155,13 +163,14 @@ static void begin_cooldown(struct alert_runner *runner, const struct alert_rule 
 
 /* --- an alert --- */
 
-static bool submit(struct alert_runner *runner, const struct alert_rule *rule, const json_t *request)
+/* As alert_runs_submit(). */
+static int submit(struct alert_runner *runner, const struct alert_rule *rule, const char *alert, const json_t *request)
 {
 	cleanup(cleanup_free) char *text = json_dumps(request, JSON_COMPACT);
 	char origin[ORIGIN_SIZE];
 
 	if (!text)
-		return false;
+		return -ENOMEM;
 	snprintf(origin, sizeof(origin), "rule:%s", rule->name);
 	const struct job_message message = {
 		.origin = origin,
@@ -170,7 +179,7 @@ static bool submit(struct alert_runner *runner, const struct alert_rule *rule, c
 		.allowed = &runner->options.config->requests,
 		.rule = rule->name,
 	};
-	return alert_runs_submit(runner->runs, rule->name, request, runner->options.jobs, &message);
+	return alert_runs_submit(runner->runs, alert, request, runner->options.jobs, &message);
 }
 
 static void log_failure(struct alert_runner *runner, const struct alert_rule *rule, const char *reason)
@@ -256,9 +265,29 @@ static uint64_t lasts_ns(const struct alert_runner *runner, const json_t *reques
 	return ns + config->limits.retry_ns;
 }
 
-/* False: the rule's limits do not allow it, or it could not be published. */
-static bool start(struct alert_runner *runner, const struct alert_rule *rule, struct rule_state *state, json_t *request,
-		  struct alert_outcome *outcome)
+/* Whether the request is under way; `alert`: what the alert is remembered by, NULL: nothing. */
+static bool begin(struct alert_runner *runner, const struct alert_rule *rule, struct rule_state *state,
+		  const char *alert, json_t *request, struct alert_outcome *outcome)
+{
+	if (is_for_others(runner, rule, request)) {
+		if (!publish(runner, rule, state, request, outcome))
+			return false;
+		if (!alert_runs_publish(runner->runs, rule->name, alert, request, lasts_ns(runner, request)))
+			log_failure(runner, rule, "out of memory");
+		return true;
+	}
+	state->started++;
+	outcome->started++;
+	const int r = submit(runner, rule, alert, request);
+	if (r == -ENOMEM)
+		log_failure(runner, rule, "out of memory");
+	return r == 0;
+}
+
+/* What begins no capture, because the rule's limits do not allow it or the request is refused, uses up none of these
+ * limits, and its next copy is no repetition. */
+static void start(struct alert_runner *runner, const struct alert_rule *rule, struct rule_state *state,
+		  const char *alert, json_t *request, struct alert_outcome *outcome)
 {
 	const uint64_t now_ns = clock_boottime_ns();
 	cleanup(cleanup_free) char *key = cooldown_key(rule, request);
@@ -268,23 +297,11 @@ static bool start(struct alert_runner *runner, const struct alert_rule *rule, st
 		state->suppressed++;
 		outcome->suppressed++;
 		log_debug(job, "alert-suppressed", log_str("rule", rule->name), log_str("reason", limit));
-		return false;
+	} else if (begin(runner, rule, state, alert, request, outcome)) {
+		begin_cooldown(runner, rule, key, now_ns);
+		state->in_hour++;
+		alert_repeats_add(runner->repeats, alert, now_ns);
 	}
-	begin_cooldown(runner, rule, key, now_ns);
-	state->in_hour++;
-	if (is_for_others(runner, rule, request)) {
-		if (!publish(runner, rule, state, request, outcome))
-			return false;
-		if (!alert_runs_publish(runner->runs, rule->name, request, lasts_ns(runner, request)))
-			log_failure(runner, rule, "out of memory");
-		return true;
-	}
-	state->started++;
-	outcome->started++;
-	if (submit(runner, rule, request))
-		return true;
-	log_failure(runner, rule, "out of memory");
-	return false;
 }
 
 static void stop(struct alert_runner *runner, const struct alert_rule *rule, struct rule_state *state, json_t *request,
@@ -335,8 +352,8 @@ static void ask_rules(struct alert_runner *runner, const struct alert_context *c
 		} else if (alert_repeats_has(runner->repeats, key, now_ns)) {
 			state->repeated++;
 			outcome->repeated++;
-		} else if (start(runner, rule, state, request, outcome)) {
-			alert_repeats_add(runner->repeats, key, now_ns);
+		} else {
+			start(runner, rule, state, key, request, outcome);
 		}
 		json_decref(request);
 		return;
@@ -600,8 +617,8 @@ struct alert_runner *alert_runner_new(const struct alert_runner_options *options
 		return NULL;
 	}
 	runner->options = *options;
-	runner->runs = alert_runs_new(
-		&(struct alert_runs_observer){.admitted = count_captures, .refused = count_refusal, .ctx = runner});
+	runner->runs = alert_runs_new(&(struct alert_runs_observer){
+		.admitted = count_captures, .refused = count_refusal, .unmet = forget_alert, .ctx = runner});
 	runner->failed_rate.burst = 1;
 	runner->reload = (struct reload){
 		.task = {.run = read_files, .done = on_files_read},

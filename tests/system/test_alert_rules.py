@@ -150,11 +150,14 @@ def test_a_resolved_alert_ends_the_capture_and_delivers_it(rules_world):
 
 
 def test_an_alert_that_is_sent_again_begins_no_second_capture(rules_world):
-    """Alertmanager's and Grafana's retries, also after the capture; the alert that fires anew is another one."""
-    world = rules_world(FIRING.replace("duration = 600", "duration = 600\nmax_running = 1").replace('dedupe = "{fingerprint}"\n', "")
+    """Alertmanager's and Grafana's retries, also after the capture; the alert that fires anew is another one. A refusal uses up no limit."""
+    world = rules_world(FIRING.replace("duration = 600", 'duration = 600\nmax_running = 1\nmax_per_hour = 2\npackets = "{labels.packets:int|5}"').replace('dedupe = "{fingerprint}"\n', "")
                         .replace('stop_on = "resolved"\n', ""))
     since = world.events.mark()
     firing = {"status": "firing", "labels": {"alertname": "CheckoutSlow"}, "fingerprint": "f1", "startsAt": "2026-12-01T10:00:00Z"}
+    refused = {**firing, "fingerprint": "f2", "labels": {**firing["labels"], "packets": 10**9}}
+    for _ in range(3):
+        alert(world, "alertmanager", {"alerts": [refused]}, started=1, repeated=0)
     alert(world, "alertmanager", {"alerts": [firing]}, started=1, repeated=0)
     request = begun(world, since, "latency")
     later = {**firing, "startsAt": "2026-12-01T11:00:00Z"}
@@ -164,8 +167,8 @@ def test_an_alert_that_is_sent_again_begins_no_second_capture(rules_world):
     until(lambda: rule(world, "latency")["running"] == 0)
     alert(world, "alertmanager", {"alerts": [firing, later]}, started=1, repeated=1)  # what was suppressed is not forgotten
     row = rule(world, "latency")
-    assert (row["matches"], row["captures"], row["repeated"], row["suppressed"], row["refused"]) == (5, 2, 2, 1, 0), row
-    assert 0 < row["rate"] <= 5 / 60
+    assert (row["matches"], row["captures"], row["repeated"], row["suppressed"], row["refused"]) == (8, 2, 2, 1, 3), row
+    assert 0 < row["rate"] <= 8 / 60
 
 
 def test_files_are_read_again_and_a_faulty_set_keeps_the_old_one(rules_world):

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -25,7 +26,7 @@ static void publish(struct alert_runs *runs, const char *id, const char *node, c
 {
 	cleanup(cleanup_json) json_t *request = request_of(id, node, dedupe);
 
-	assert_true(alert_runs_publish(runs, "r", request, LASTS_NS));
+	assert_true(alert_runs_publish(runs, "r", id, request, LASTS_NS));
 }
 
 static bool has(const struct alert_runs *runs, const char *rule, const char *node, const char *dedupe)
@@ -58,7 +59,25 @@ static void ignore_refusal(void *ctx, const char *rule)
 	(void)rule;
 }
 
-static const struct alert_runs_observer unobserved = {.admitted = ignore_captures, .refused = ignore_refusal};
+/* The ids of the requests that no node met. */
+static char unmet[64];
+
+static void note_unmet(void *ctx, const char *alert)
+{
+	(void)ctx;
+	snprintf(unmet + strlen(unmet), sizeof(unmet) - strlen(unmet), "%s ", alert);
+}
+
+static int clear_unmet(void **state)
+{
+	(void)state;
+	*unmet = '\0';
+	return 0;
+}
+
+static const struct alert_runs_observer unobserved = {.admitted = ignore_captures,
+						      .refused = ignore_refusal,
+						      .unmet = note_unmet};
 
 static void test_a_run_lasts_until_its_last_capture_has_ended(void **state)
 {
@@ -84,6 +103,7 @@ static void test_a_run_lasts_until_its_last_capture_has_ended(void **state)
 	assert_int_equal(alert_runs_count(runs, NULL), 1);
 	tell(runs, "rejected", "b", "");
 	assert_int_equal(alert_runs_count(runs, NULL), 0);
+	assert_string_equal(unmet, "b ");
 }
 
 static void test_a_refused_interface_does_not_end_the_others(void **state)
@@ -97,6 +117,7 @@ static void test_a_refused_interface_does_not_end_the_others(void **state)
 	assert_int_equal(alert_runs_count(runs, NULL), 1);
 	tell(runs, "done", "a", "a.1");
 	assert_int_equal(alert_runs_count(runs, NULL), 0);
+	assert_string_equal(unmet, "");
 }
 
 static void test_the_same_run_has_the_rule_the_node_and_the_key(void **state)
@@ -145,15 +166,16 @@ static void test_time_ends_a_run_whose_events_do_not_come(void **state)
 	alert_runs_expire(runs, clock_boottime_ns() + ALERT_RUNS_ANSWER_NS + LASTS_NS);
 	assert_int_equal(alert_runs_count(runs, NULL), 0);
 	assert_int_equal(unanswered, 1);
+	assert_string_equal(unmet, "silent ");
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_a_run_lasts_until_its_last_capture_has_ended),
-		cmocka_unit_test(test_a_refused_interface_does_not_end_the_others),
-		cmocka_unit_test(test_the_same_run_has_the_rule_the_node_and_the_key),
-		cmocka_unit_test(test_time_ends_a_run_whose_events_do_not_come),
+		cmocka_unit_test_setup(test_a_run_lasts_until_its_last_capture_has_ended, clear_unmet),
+		cmocka_unit_test_setup(test_a_refused_interface_does_not_end_the_others, clear_unmet),
+		cmocka_unit_test_setup(test_the_same_run_has_the_rule_the_node_and_the_key, clear_unmet),
+		cmocka_unit_test_setup(test_time_ends_a_run_whose_events_do_not_come, clear_unmet),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
