@@ -415,6 +415,56 @@ static void take_alerts(struct alert_runner *runner, struct alert_account *accou
 	}
 }
 
+/* Takes one token for the message. */
+static int admit(struct alert_runner *runner, struct alert_account *account, struct error *err)
+{
+	if (!account)
+		return error_set(err, -ENOMEM, "out of memory");
+	if (alert_account_take(account, clock_boottime_ns()))
+		return 0;
+	runner->counts.dropped++;
+	return error_set(err, -EDQUOT, "too many alerts (limits.alerts_per_second)");
+}
+
+static void count_unreadable(struct alert_runner *runner, struct alert_account *account, const char *why)
+{
+	runner->counts.unreadable++;
+	alert_account_unreadable(account, why);
+}
+
+/* Counts it if it cannot be read. */
+static int read_message(struct alert_runner *runner, struct alert_account *account, enum alert_format format,
+			const char *bytes, size_t size, struct error *err, json_t **alerts)
+{
+	const int r = alert_format_read(format, bytes, size, err, alerts);
+
+	if (r < 0)
+		count_unreadable(runner, account, err->text);
+	return r;
+}
+
+int alert_runner_take_request(struct alert_runner *runner, const struct config_input *input, const char *bytes,
+			      size_t size, struct error *err)
+{
+	struct alert_account *account = alert_accounts_find(runner->accounts, input, ALERT_FORMAT_REQUEST);
+	json_t *alerts = NULL;
+	size_t at = 0;
+	int r = admit(runner, account, err);
+
+	if (r == 0)
+		r = read_message(runner, account, ALERT_FORMAT_JSON, bytes, size, err, &alerts);
+	json_decref(alerts);
+	if (r < 0)
+		return r;
+	while (at < size && strchr(" \t\r\n", bytes[at]))
+		at++;
+	if (at < size && bytes[at] == '{')
+		return 0;
+	error_set(err, -EINVAL, "is not an object");
+	count_unreadable(runner, account, err->text);
+	return -EINVAL;
+}
+
 int alert_runner_take(struct alert_runner *runner, const struct config_input *input, enum alert_format format,
 		      const char *bytes, size_t size, struct alert_outcome *outcome, struct error *err)
 {
@@ -428,21 +478,14 @@ int alert_runner_take(struct alert_runner *runner, const struct config_input *in
 		.arrived_ns = clock_realtime_ns(),
 	};
 	struct alert_account *account = alert_accounts_find(runner->accounts, input, format);
-	json_t *alerts;
+	json_t *alerts = NULL;
+	int r = admit(runner, account, err);
 
 	*outcome = (struct alert_outcome){0};
-	if (!account)
-		return error_set(err, -ENOMEM, "out of memory");
-	if (!alert_account_take(account, clock_boottime_ns())) {
-		runner->counts.dropped++;
-		return error_set(err, -EDQUOT, "too many alerts (limits.alerts_per_second)");
-	}
-	const int r = alert_format_read(format, bytes, size, err, &alerts);
-	if (r < 0) {
-		runner->counts.unreadable++;
-		alert_account_unreadable(account, err->text);
+	if (r == 0)
+		r = read_message(runner, account, format, bytes, size, err, &alerts);
+	if (r < 0)
 		return r;
-	}
 	take_alerts(runner, account, &context, alerts, outcome);
 	json_decref(alerts);
 	add_counts(&runner->counts, outcome);
@@ -454,10 +497,8 @@ void alert_runner_refuse(struct alert_runner *runner, const struct config_input 
 {
 	struct alert_account *account = alert_accounts_find(runner->accounts, input, format);
 
-	if (!account || !alert_account_take(account, clock_boottime_ns()))
-		return;
-	runner->counts.unreadable++;
-	alert_account_unreadable(account, why);
+	if (account && alert_account_take(account, clock_boottime_ns()))
+		count_unreadable(runner, account, why);
 }
 
 /* --- other nodes --- */

@@ -60,6 +60,11 @@ struct alert_outcome {
 int alert_runner_take(struct alert_runner *runner, const struct config_input *input, enum alert_format format,
 		      const char *bytes, size_t size, struct alert_outcome *outcome, struct error *err);
 
+/* A request of our own, which comes over an input: takes it into the input's account. Errors as above; 0: it is a JSON
+ * object, and the caller submits it. */
+int alert_runner_take_request(struct alert_runner *runner, const struct config_input *input, const char *bytes,
+			      size_t size, struct error *err);
+
 /* The same for a message that its trigger could not take whole: it counts as one that cannot be read. */
 void alert_runner_refuse(struct alert_runner *runner, const struct config_input *input, enum alert_format format,
 			 const char *why);

@@ -583,6 +583,7 @@ def test_requests_come_through_every_input_without_a_rule(make_world, tmp_path):
 
     def datagram(family, address):
         with world.host.call(lambda: socket.socket(family, socket.SOCK_DGRAM)) as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
             yield lambda text: client.sendto(text.encode(), address)
 
     def redis(call):
@@ -623,6 +624,13 @@ def test_requests_come_through_every_input_without_a_rule(make_world, tmp_path):
         assert (accepted["event"], accepted["key"]) == ("accepted", "monitoring") and "rule" not in accepted, accepted
         assert (wide["event"], wide["field"]) == ("rejected", "interface"), wide
         assert (unsigned["event"], unsigned["field"]) == ("rejected", "sig"), unsigned
+    with world.redis.client() as client:
+        for text in ("[{}]", "{"):
+            client.publish("requests", text)
+    for send in datagram(socket.AF_UNIX, ways["unix-dgram"]):
+        send("x" * 280000)
+    until(lambda: {row["name"]: (row["alerts"], row["unreadable"]) for row in world.api.get("/v1/rules").json["inputs"]} == {
+        f"{way}:{name}": (3, {"redis-channel": 2, "unix-dgram": 1}.get(way, 0)) for way, name in ways.items()})
 
 
 def test_a_client_with_an_endless_line_is_cut_off(rules_world, tmp_path):
