@@ -307,11 +307,9 @@ static void start(struct alert_runner *runner, const struct alert_rule *rule, st
 static void stop(struct alert_runner *runner, const struct alert_rule *rule, struct rule_state *state, json_t *request,
 		 struct alert_outcome *outcome)
 {
-	const char *id = alert_runs_find_id(runner->runs, rule->name, request);
-
 	if (is_for_others(runner, rule, request))
 		(void)publish(runner, rule, state, request, outcome);
-	else if (id && jobs_stop(runner->options.jobs, id) > 0)
+	else if (alert_runs_stop(runner->runs, rule->name, request, runner->options.jobs) > 0)
 		outcome->stopped++;
 }
 

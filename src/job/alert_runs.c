@@ -130,11 +130,13 @@ bool alert_runs_has(const struct alert_runs *runs, const char *rule, const json_
 	return find_run(runs, rule, request);
 }
 
-const char *alert_runs_find_id(const struct alert_runs *runs, const char *rule, const json_t *request)
+int alert_runs_stop(const struct alert_runs *runs, const char *rule, const json_t *request, struct jobs *jobs)
 {
 	const struct run *run = find_run(runs, rule, request);
 
-	return run && *run->id ? run->id : NULL;
+	if (!run || !run->watch)
+		return 0;
+	return *run->id ? jobs_stop(jobs, run->id) : jobs_stop_watched(jobs, run->watch);
 }
 
 static void tell_unmet(const struct run *run)

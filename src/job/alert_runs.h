@@ -42,8 +42,9 @@ size_t alert_runs_count(const struct alert_runs *runs, const char *rule);
 /* Whether the rule has a run for the request's node and dedupe key. False if the request has no such key. */
 bool alert_runs_has(const struct alert_runs *runs, const char *rule, const json_t *request);
 
-/* The id of the same run; NULL: there is none, or it is not admitted yet. Valid until the run ends. */
-const char *alert_runs_find_id(const struct alert_runs *runs, const char *rule, const json_t *request);
+/* Ends the same run if it is on this node, also if its request is not admitted yet. The number of captures, and of such
+ * requests. */
+int alert_runs_stop(const struct alert_runs *runs, const char *rule, const json_t *request, struct jobs *jobs);
 
 /*
  * Submits the request, whose text is `message`, which names the rule. `alert`: what the alert is remembered by, NULL:

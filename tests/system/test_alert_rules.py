@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Alerts of other programs become captures by rules: webhooks on the control API, the rules' files and limits."""
 
+import contextlib
 import hashlib
 import hmac
 import http.client
@@ -803,8 +804,9 @@ def test_a_rules_host_asks_other_nodes_and_stops_their_captures(make_fleet, tmp_
 
 
 def test_a_stop_ends_what_runs_with_its_key(rules_world):
-    """Also without rules: it is a request like any other, over the control API, too."""
-    world = rules_world(PUBLISHED, {"redis": {"listen": True}})
+    """Also without rules: it is a request like any other, over the control API, too. What waits for the reply store does not begin."""
+    world = rules_world(PUBLISHED, {"redis": {"listen": True, "stream": "requests"}})
+    world.daemon.wait_log("redis-up", role="keys")
     requests = [world.request(interface=["eth0"], duration=600, dedupe=key) for key in ("a", "a", "b")]
     for request in requests:
         request.wait("accepted")
@@ -815,6 +817,16 @@ def test_a_stop_ends_what_runs_with_its_key(rules_world):
     assert world.api.get("/v1/captures").json["captures"][0]["state"] == "running"
     assert "cannot be combined with stop" in world.api.call("POST", "/v1/captures", body={
         "stop": True, "node": "test-node", "dedupe": "a", "bpf": "tcp"}).expect(400).error
+    since, late = world.events.mark(), world.fields(interface=["eth0"], duration=600, dedupe="late")
+    world.redis.pause()
+    with contextlib.closing(world.api.connect()) as connection:
+        connection.request("POST", "/v1/captures", json.dumps(late), {"Content-Type": "application/json"})
+        until(lambda: world.api.get("/v1/status").json, 5)  # the daemon has read the request by now
+    answer = world.api.call("POST", "/v1/captures?wait=1", body={"stop": True, "node": "test-node", "dedupe": "late"}).expect(200).json
+    assert answer["events"][0]["count"] == 1, answer
+    world.redis.resume()
+    refused = world.events.wait(lambda event: event.get("id") == late["id"], since=since)
+    assert (refused["event"], refused["reason"]) == ("rejected", "it was stopped before it began"), refused
 
 
 def test_a_file_is_followed_across_rotation(rules_world, tmp_path):

@@ -132,8 +132,6 @@ static void test_the_same_run_has_the_rule_the_node_and_the_key(void **state)
 	assert_false(has(runs, "r", "other", "k"));
 	assert_false(has(runs, "r", "edge", "l"));
 	assert_false(has(runs, "r", "edge", NULL));
-	cleanup(cleanup_json) json_t *request = request_of("c", "edge", "k");
-	assert_string_equal(alert_runs_find_id(runs, "r", request), "a");
 }
 
 static unsigned unanswered;
