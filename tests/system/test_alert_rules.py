@@ -570,7 +570,8 @@ def test_requests_come_through_every_input_without_a_rule(make_world, tmp_path):
             "unix-stream": f"{tmp_path}/stream", "udp": "127.0.0.1:5140", "tcp": "127.0.0.1:5141", "file": f"{tmp_path}/file"}
     tokens = secret_file(tmp_path / "tokens", "source:0123456789abcdef\n")
     world = make_world({"input": [{"format": "request", "from": way, "name": name} for way, name in ways.items()],
-                        "api": {"listen": "127.0.0.1:7227", "token_file": secret_file(tmp_path / "token", "f" * 16), "alert_tokens_file": tokens},
+                        "api": {"listen": "127.0.0.1:7227", "token_file": secret_file(tmp_path / "token", "f" * 16), "alert_tokens_file": tokens,
+                                "alert_keys_file": secret_file(tmp_path / "alert_keys", "script:0123456789abcdef\n")},
                         "requests": {"interfaces": ["eth0"], "keys_file": secret_file(tmp_path / "keys", f"monitoring:{MONITORING}\n")}})
     world.daemon.wait_log("subscribed", channel="requests")
     for way in ("unix:" + ways["unix-dgram"], "unix:" + ways["unix-stream"], "udp:" + ways["udp"], "tcp:" + ways["tcp"], "stream:stream",
@@ -595,12 +596,17 @@ def test_requests_come_through_every_input_without_a_rule(make_world, tmp_path):
         with open(ways["file"], "a", encoding="utf-8", buffering=1) as lines:
             yield lambda text: lines.write(text + "\n")
 
-    def webhook():
+    def signature(text):
+        at = int(time.time())
+        mac = hmac.new(b"0123456789abcdef", f"{at}:{text}".encode(), hashlib.sha256).hexdigest()
+        return {"X-Pcapdaemon-Signature": mac, "X-Pcapdaemon-Timestamp": str(at)}
+
+    def webhook(headers):
         def post(text):
             connection = http.client.HTTPConnection("127.0.0.1", 7227, timeout=30)
             world.host.call(connection.connect)
-            connection.request("POST", "/v1/alerts/request", text, {"Authorization": "Bearer 0123456789abcdef"})
-            connection.getresponse().read()
+            connection.request("POST", "/v1/alerts/request", text, headers(text))
+            statuses.append(connection.getresponse().status)
             connection.close()
         yield post
 
@@ -609,7 +615,8 @@ def test_requests_come_through_every_input_without_a_rule(make_world, tmp_path):
                "redis-stream": redis(lambda client, text: client.xadd("stream", {"alert": text})),
                "unix-dgram": datagram(socket.AF_UNIX, ways["unix-dgram"]), "udp": datagram(socket.AF_INET, ("127.0.0.1", 5140)),
                "unix-stream": stream(socket.AF_UNIX, ways["unix-stream"]), "tcp": stream(socket.AF_INET, ("127.0.0.1", 5141)),
-               "file": file(), "webhook": webhook()}
+               "file": file(), "webhook": webhook(lambda _: {"Authorization": "Bearer 0123456789abcdef"}), "signed": webhook(signature)}
+    statuses = []
     since = world.events.mark()
     for way, sender in senders.items():
         for send in sender:
@@ -625,6 +632,7 @@ def test_requests_come_through_every_input_without_a_rule(make_world, tmp_path):
         assert (accepted["event"], accepted["key"]) == ("accepted", "monitoring") and "rule" not in accepted, accepted
         assert (wide["event"], wide["field"]) == ("rejected", "interface"), wide
         assert (unsigned["event"], unsigned["field"]) == ("rejected", "sig"), unsigned
+    assert statuses == 2 * [202, 403, 400], statuses
     with world.redis.client() as client:
         for text in ("[{}]", "{"):
             client.publish("requests", text)
@@ -728,6 +736,8 @@ def test_a_signature_opens_alerts_and_nothing_else(rules_world, tmp_path):
     assert ask(grafana(now + 1, "wrong secret"))[0] == 401
     assert ask({"Authorization": "Bearer wrong", **grafana(now + 2)})[0] == 401
     assert ask(grafana(now + 2), "/v1/captures")[0] == 403
+    status, answer, _ = ask(grafana(now + 2), "/v1/alerts/request")
+    assert status == 403 and "requests.keys_file" in answer["error"], answer
     assert ask(grafana(now + 2), "/v1/alerts/none")[0] == 404
     assert ask(grafana(now + 2, "wrong secret"), "/v1/alerts/none")[0] == 401, "what does not fit learns nothing"
     assert ask(grafana(now + 2), body="x" * (256 * 1024 + 1))[0] == 413
