@@ -182,10 +182,13 @@ static int submit(struct alert_runner *runner, const struct alert_rule *rule, co
 	return alert_runs_submit(runner->runs, alert, request, runner->options.jobs, &message);
 }
 
-static void log_failure(struct alert_runner *runner, const struct alert_rule *rule, const char *reason)
+static void count_failure(struct alert_runner *runner, const struct alert_rule *rule, struct rule_state *state,
+			  struct alert_outcome *outcome, const char *reason)
 {
 	uint64_t suppressed;
 
+	state->failed++;
+	outcome->failed++;
 	if (log_rate_allow(&runner->failed_rate, &suppressed))
 		log_warning("alert-failed", log_str("rule", rule->name), log_str("error", reason),
 			    log_uint("suppressed", suppressed));
@@ -226,15 +229,14 @@ static int send_request(const struct alert_runner *runner, const struct alert_ru
 	return runner->options.publish(runner->options.ctx, text, strlen(text), err);
 }
 
-/* False: it could not be sent; logged. */
+/* False: it could not be sent; counted and logged. */
 static bool publish(struct alert_runner *runner, const struct alert_rule *rule, struct rule_state *state,
 		    json_t *request, struct alert_outcome *outcome)
 {
 	struct error err;
 
 	if (send_request(runner, rule, request, &err) < 0) {
-		state->failed++;
-		log_failure(runner, rule, err.text);
+		count_failure(runner, rule, state, outcome, err.text);
 		return false;
 	}
 	state->published++;
@@ -273,14 +275,16 @@ static bool begin(struct alert_runner *runner, const struct alert_rule *rule, st
 		if (!publish(runner, rule, state, request, outcome))
 			return false;
 		if (!alert_runs_publish(runner->runs, rule->name, alert, request, lasts_ns(runner, request)))
-			log_failure(runner, rule, "out of memory");
+			log_error("run-unwatched", log_str("rule", rule->name), log_str("error", "out of memory"));
 		return true;
+	}
+	const int r = submit(runner, rule, alert, request);
+	if (r == -ENOMEM) {
+		count_failure(runner, rule, state, outcome, "out of memory");
+		return false;
 	}
 	state->started++;
 	outcome->started++;
-	const int r = submit(runner, rule, alert, request);
-	if (r == -ENOMEM)
-		log_failure(runner, rule, "out of memory");
 	return r == 0;
 }
 
@@ -341,8 +345,7 @@ static void ask_rules(struct alert_runner *runner, const struct alert_context *c
 		state->last_match_ns = context->arrived_ns;
 		minute_rate_count(&state->rate, now_ns);
 		if (verdict == ALERT_FAILED) {
-			state->failed++;
-			log_failure(runner, rule, "out of memory, or the request is too long");
+			count_failure(runner, rule, state, outcome, "out of memory, or the request is too long");
 		} else if (rule->dry_run) {
 			run_dry(rule, request, outcome);
 		} else if (verdict == ALERT_STOP) {
@@ -367,6 +370,7 @@ static void add_counts(struct alert_counts *counts, const struct alert_outcome *
 	counts->stopped += outcome->stopped;
 	counts->suppressed += outcome->suppressed;
 	counts->repeated += outcome->repeated;
+	counts->failed += outcome->failed;
 	counts->dropped += outcome->dropped;
 }
 

@@ -51,6 +51,7 @@ struct alert_outcome {
 	uint64_t stopped;    /* ended captures */
 	uint64_t suppressed; /* by the rule's own limits, or because a capture with the same dedupe key runs */
 	uint64_t repeated;   /* Alertmanager or Grafana sent them again */
+	uint64_t failed;     /* no request could be made or published */
 	uint64_t dry;	     /* rules with dry_run */
 	uint64_t dropped;    /* of the alerts: beyond limits.alerts_per_second, so no rule was asked */
 };
@@ -93,7 +94,7 @@ void alert_runner_visit(const struct alert_runner *runner, alert_rule_visitor vi
 
 /* Alerts and messages since the start. `own`: of the alerts, what pcapdaemon wrote itself: no rule sees it. */
 struct alert_counts {
-	uint64_t alerts, unreadable, dropped, own, matched, started, published, stopped, suppressed, repeated;
+	uint64_t alerts, unreadable, dropped, own, matched, started, published, stopped, suppressed, repeated, failed;
 };
 
 struct alert_counts alert_runner_counts(const struct alert_runner *runner);

@@ -53,13 +53,13 @@ stop_on = "resolved"
 
 @pytest.fixture
 def rules_world(make_world, tmp_path):
-    """make(rules, more configuration): a world with these rules, which are in the file world.rules."""
-    def make(rules, config=None):
+    """make(rules, more configuration, as for make_world): a world with these rules, which are in the file world.rules."""
+    def make(rules, config=None, **how):
         folder = tmp_path / "rules.d"
         folder.mkdir()
         path = folder / "10-test.toml"
         path.write_text(rules)
-        world = make_world({**(config or {}), "rules": {"files": f"{folder}/*.toml"}})
+        world = make_world({**(config or {}), "rules": {"files": f"{folder}/*.toml"}}, **how)
         world.rules = path
         return world
     return make
@@ -701,13 +701,14 @@ def test_an_alert_token_opens_alerts_and_nothing_else(rules_world, tmp_path):
 
 
 def test_a_signature_opens_alerts_and_nothing_else(rules_world, tmp_path):
-    """As Grafana and PagerDuty sign; a copy is answered as the first one was, and does nothing."""
+    """As Grafana and PagerDuty sign; a copy is answered as the first one was, and does nothing, unless that failed."""
     files = {"keys": "grafana:0123456789abcdef\npagerduty:fedcba9876543210\n", "token": "f" * 16}
     for name, text in files.items():
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o600)
-    world = rules_world(IN_ALL_WAYS, {"api": {"listen": "127.0.0.1:7227", "token_file": f"{tmp_path}/token", "alert_keys_file": f"{tmp_path}/keys",
-                                              "alert_untimed": True}})
+    away = '[[rule]]\nname = "away"\nmatch = { away = true }\nnode = "{host}"\ninterface = ["eth0"]\npublish = true\n'
+    world = rules_world(IN_ALL_WAYS + away, {"api": {"listen": "127.0.0.1:7227", "token_file": f"{tmp_path}/token", "alert_keys_file": f"{tmp_path}/keys",
+                                                     "alert_untimed": True}, "redis": {"listen": False}}, redis=False)
     connection = http.client.HTTPConnection("127.0.0.1", 7227, timeout=seconds(30))
 
     def ask(headers, path="/v1/alerts/json", body='{"event_type":"alert","flow_id":1}', method="POST"):
@@ -743,6 +744,10 @@ def test_a_signature_opens_alerts_and_nothing_else(rules_world, tmp_path):
     assert ask(grafana(now + 2), body="x" * (256 * 1024 + 1))[0] == 413
     assert ask({"Authorization": f"Bearer {'f' * 16}"}, body="[" + " " * (256 * 1024) + "]")[0] == 200
     assert rule(world, "ids")["matches"] == 2
+    body = '{"away":true,"host":"edge7"}'
+    for failed in (1, 2):
+        status, answer, _ = ask({"X-PagerDuty-Signature": f"v1={signed('fedcba9876543210', body)}"}, body=body)
+        assert status == 503 and answer["failed"] == 1 and "alert-failed" in answer["error"] and rule(world, "away")["failed"] == failed, answer
     line = world.daemon.wait_log("api-refused", peer="tcp:127.0.0.1")
     assert "0123456789abcdef" not in world.daemon.text() and "api.alert_signature_age" in line.fields["reason"]
     (tmp_path / "keys").write_text("grafana:aaaaaaaaaaaaaaaa\n")
