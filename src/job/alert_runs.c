@@ -26,7 +26,7 @@ struct run {
 	char id[REQUEST_ID_SIZE]; /* "" until it is admitted */
 	json_t *open;		  /* on another node: keys: captures that were accepted and have not ended */
 	bool answered;		  /* with `accepted` */
-	bool refused;		  /* within alert_runs_submit() */
+	bool refused;		  /* on another node: one of its interfaces */
 	uint64_t ends_ns;	  /* boot time: of the wait for an answer, then of the run; on another node only */
 	uint64_t lasts_ns;
 };
@@ -225,9 +225,14 @@ static void accept(struct run *run, const struct event *event)
 		(void)!json_object_set_new(run->open, event->capture, json_true());
 }
 
-/* A refusal without a capture's id is of the whole request, or of one of its interfaces while others run. */
+/* A refusal without a capture's id is of the whole request, or of one of its interfaces: others may be accepted later.
+ */
 static void end(struct run *run, const struct event *event)
 {
+	if (!run->answered && !event->capture && event->interface) {
+		run->refused = true;
+		return;
+	}
 	if (event->capture)
 		json_object_del(run->open, event->capture);
 	if (json_object_size(run->open))
@@ -279,7 +284,8 @@ void alert_runs_expire(struct alert_runs *runs, uint64_t now_ns)
 		if (!run->open || now_ns < run->ends_ns)
 			continue;
 		if (!run->answered) {
-			warn_of_silence(runs, run);
+			if (!run->refused)
+				warn_of_silence(runs, run);
 			tell_unmet(run);
 		}
 		free_run(run);

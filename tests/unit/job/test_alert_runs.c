@@ -75,6 +75,16 @@ static int clear_unmet(void **state)
 	return 0;
 }
 
+static unsigned unanswered;
+
+static void count_warnings(void *ctx, int severity, const char *id, const struct log_field *fields)
+{
+	(void)ctx;
+	(void)severity;
+	(void)fields;
+	unanswered += strcmp(id, "request-unanswered") == 0;
+}
+
 static const struct alert_runs_observer unobserved = {.admitted = ignore_captures,
 						      .refused = ignore_refusal,
 						      .unmet = note_unmet};
@@ -120,6 +130,33 @@ static void test_a_refused_interface_does_not_end_the_others(void **state)
 	assert_string_equal(unmet, "");
 }
 
+static void test_an_interface_refused_first_does_not_end_the_others(void **state)
+{
+	cleanup(cleanup_alert_runs) struct alert_runs *runs = alert_runs_new(&unobserved);
+	static const char *const ids[] = {"a", "b"};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		char text[128];
+		const int size = snprintf(text, sizeof(text),
+					  "{\"event\":\"rejected\",\"id\":\"%s\",\"interface\":\"eth1\"}", ids[i]);
+
+		publish(runs, ids[i], "edge", NULL);
+		alert_runs_take_event(runs, text, (size_t)size);
+	}
+	tell(runs, "accepted", "a", "a.1");
+	assert_int_equal(alert_runs_count(runs, NULL), 2);
+	tell(runs, "done", "a", "a.1");
+	assert_int_equal(alert_runs_count(runs, NULL), 1);
+	assert_string_equal(unmet, "");
+	log_divert(count_warnings, NULL);
+	unanswered = 0;
+	alert_runs_expire(runs, clock_boottime_ns() + ALERT_RUNS_ANSWER_NS);
+	assert_int_equal(alert_runs_count(runs, NULL), 0);
+	assert_string_equal(unmet, "b ");
+	assert_int_equal(unanswered, 0);
+}
+
 static void test_the_same_run_has_the_rule_the_node_and_the_key(void **state)
 {
 	cleanup(cleanup_alert_runs) struct alert_runs *runs = alert_runs_new(&unobserved);
@@ -134,16 +171,6 @@ static void test_the_same_run_has_the_rule_the_node_and_the_key(void **state)
 	assert_false(has(runs, "r", "edge", NULL));
 }
 
-static unsigned unanswered;
-
-static void count_warnings(void *ctx, int severity, const char *id, const struct log_field *fields)
-{
-	(void)ctx;
-	(void)severity;
-	(void)fields;
-	unanswered += strcmp(id, "request-unanswered") == 0;
-}
-
 static void test_time_ends_a_run_whose_events_do_not_come(void **state)
 {
 	cleanup(cleanup_alert_runs) struct alert_runs *runs = alert_runs_new(&unobserved);
@@ -151,6 +178,7 @@ static void test_time_ends_a_run_whose_events_do_not_come(void **state)
 
 	(void)state;
 	log_divert(count_warnings, NULL);
+	unanswered = 0;
 	publish(runs, "silent", "away", "k");
 	publish(runs, "endless", "edge", "k");
 	tell(runs, "accepted", "endless", "endless.1");
@@ -172,6 +200,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_a_run_lasts_until_its_last_capture_has_ended, clear_unmet),
 		cmocka_unit_test_setup(test_a_refused_interface_does_not_end_the_others, clear_unmet),
+		cmocka_unit_test_setup(test_an_interface_refused_first_does_not_end_the_others, clear_unmet),
 		cmocka_unit_test_setup(test_the_same_run_has_the_rule_the_node_and_the_key, clear_unmet),
 		cmocka_unit_test_setup(test_time_ends_a_run_whose_events_do_not_come, clear_unmet),
 	};
