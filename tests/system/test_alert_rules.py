@@ -355,6 +355,8 @@ def test_pcapctl_helps_to_mend_a_rule(tmp_path):
     assert empty.status == 1 and "there is no alert on standard input" in empty.stderr
     unread = pcapctl.run("rules", "test", path, input="a=1")
     assert unread.status == 1 and "cannot be read as alertmanager: is not JSON" in unread.stderr and "--format says how" in unread.stderr
+    own = pcapctl.run("rules", "test", path, "--format", "json", input='{"v":1,"event":"done","node":"a"}')
+    assert own.status == 4 and own.stdout == "latency does not match: pcapdaemon wrote this itself: no rule sees it\n", own
     ends = {"alerts": [{"status": "resolved", "labels": {"alertname": "CheckoutSlow"}, "fingerprint": "f"}]}
     assert pcapctl.run("rules", "test", path, input=json.dumps(ends)).stdout.startswith("latency matches, and ends its capture\n")
 
