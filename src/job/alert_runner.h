@@ -76,7 +76,7 @@ bool alert_runner_publishes(const struct alert_runner *runner);
 /* An event of any node, as published. */
 void alert_runner_take_event(struct alert_runner *runner, const char *json, size_t size);
 
-/* A rule, and what it did since it was read. */
+/* A rule, and what rules of its name did since the start. */
 struct alert_rule_status {
 	const char *name, *input;
 	uint64_t matches, started, published, suppressed, repeated,
