@@ -9,7 +9,8 @@
 #include "base/clock.h"
 
 #define ANY_INTERFACE "any"
-#define ANY_NODE "any" /* every node: only the configuration may say so, never an alert */
+#define DURATION_MAX_S (366.0 * 24 * 3600) /* general.maxduration is never more */
+#define ANY_NODE "any"			   /* every node: only the configuration may say so, never an alert */
 
 void alert_rule_free(struct alert_rule *rule)
 {
@@ -182,17 +183,23 @@ static int add_fields(const struct alert_rule *rule, const json_t *alert, json_t
 
 /* A window that begins in the past lasts until `duration` after the alert's arrival; one in the future begins when it
  * begins. */
-static int set_end(json_t *request, const struct alert_context *context)
+static int set_end(json_t *request, const struct alert_context *context, struct error *why)
 {
 	const json_t *from = json_object_get(request, "from"), *duration = json_object_get(request, "duration");
+	const double s = json_number_value(duration);
 	uint64_t from_ns, begin_ns = context->arrived_ns;
 	char text[CLOCK_TEXT_SIZE];
 
 	if (!from || !duration || json_object_get(request, "to"))
 		return 0;
+	if (!(s >= 0 && s <= DURATION_MAX_S))
+		return error_set(why, -EINVAL, "duration is %.12g s; it must be 0 to %.0f", s, DURATION_MAX_S);
 	if (alert_value_time(from, &from_ns) == 0 && from_ns > begin_ns)
 		begin_ns = from_ns;
-	clock_format(begin_ns + (uint64_t)(json_number_value(duration) * (double)NS_PER_S), text);
+	const uint64_t duration_ns = (uint64_t)(s * (double)NS_PER_S);
+	if (begin_ns > UINT64_MAX - duration_ns)
+		return error_set(why, -EINVAL, "from and duration end too late");
+	clock_format(begin_ns + duration_ns, text);
 	json_object_del(request, "duration");
 	return set_string(request, "to", text);
 }
@@ -230,7 +237,7 @@ static int make_start(const struct alert_rule *rule, const json_t *alert, const 
 		r = add_interfaces(rule, alert, context, request, text, why);
 	if (r == 0)
 		r = add_fields(rule, alert, request, text, why);
-	return r < 0 ? r : set_end(request, context);
+	return r < 0 ? r : set_end(request, context, why);
 }
 
 enum alert_verdict alert_rule_apply(const struct alert_rule *rule, const json_t *alert,

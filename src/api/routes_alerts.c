@@ -54,18 +54,28 @@ static bool verify(const struct api *api, struct http_request *request, const ch
 	return r == 0;
 }
 
+/* Its source should send the message again. What began would be a repetition. */
+static bool is_failure(const struct alert_outcome *outcome)
+{
+	return outcome->failed && !outcome->started && !outcome->published;
+}
+
 static void answer_outcome(struct http_request *request, const struct alert_outcome *outcome, bool duplicate)
 {
-	json_t *answer =
-		json_pack("{sI sI sI sI sI sI sI sI sI}", "alerts", (json_int_t)outcome->alerts, "matched",
-			  (json_int_t)outcome->matched, "started", (json_int_t)outcome->started, "published",
-			  (json_int_t)outcome->published, "stopped", (json_int_t)outcome->stopped, "suppressed",
-			  (json_int_t)outcome->suppressed, "repeated", (json_int_t)outcome->repeated, "dropped",
-			  (json_int_t)outcome->dropped, "dry_run", (json_int_t)outcome->dry);
+	const bool failed = is_failure(outcome);
+	json_t *answer = json_pack("{sI sI sI sI sI sI sI sI sI sI}", "alerts", (json_int_t)outcome->alerts, "matched",
+				   (json_int_t)outcome->matched, "started", (json_int_t)outcome->started, "published",
+				   (json_int_t)outcome->published, "stopped", (json_int_t)outcome->stopped,
+				   "suppressed", (json_int_t)outcome->suppressed, "repeated",
+				   (json_int_t)outcome->repeated, "dropped", (json_int_t)outcome->dropped, "dry_run",
+				   (json_int_t)outcome->dry, "failed", (json_int_t)outcome->failed);
 
 	if (answer && duplicate)
 		(void)json_object_set_new(answer, "duplicate", json_true());
-	api_answer_json(request, 200, answer);
+	if (answer && failed)
+		(void)json_object_set_new(answer, "error",
+					  json_string("no request could be made or published (log alert-failed)"));
+	api_answer_json(request, failed ? 503 : 200, answer);
 }
 
 /* The body is a request of our own, admitted like those over Redis. An alert token alone stands for alerts only. */
@@ -113,7 +123,7 @@ void route_alert(void *ctx, struct http_request *request)
 		http_answer_error(request, error_http_status(r), "%s", err.text);
 		return;
 	}
-	if (*signature.mac)
+	if (*signature.mac && !is_failure(&outcome))
 		alert_signatures_add(api->signatures, &signature, clock_boottime_ns());
 	answer_outcome(request, &outcome, false);
 }
@@ -154,11 +164,11 @@ void route_rules(void *ctx, struct http_request *request)
 	alert_accounts_visit(alert_runner_accounts(api->options.alerts), add_input, inputs);
 	const struct alert_counts counts = alert_runner_counts(api->options.alerts);
 	api_answer_json(request, 200,
-			json_pack("{so so s{sI sI sI sI sI sI sI sI sI sI}}", "rules", rules, "inputs", inputs,
+			json_pack("{so so s{sI sI sI sI sI sI sI sI sI sI sI}}", "rules", rules, "inputs", inputs,
 				  "since_start", "alerts", (json_int_t)counts.alerts, "unreadable",
 				  (json_int_t)counts.unreadable, "dropped", (json_int_t)counts.dropped, "own",
 				  (json_int_t)counts.own, "matched", (json_int_t)counts.matched, "started",
 				  (json_int_t)counts.started, "published", (json_int_t)counts.published, "stopped",
 				  (json_int_t)counts.stopped, "suppressed", (json_int_t)counts.suppressed, "repeated",
-				  (json_int_t)counts.repeated));
+				  (json_int_t)counts.repeated, "failed", (json_int_t)counts.failed));
 }

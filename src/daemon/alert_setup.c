@@ -154,16 +154,17 @@ static void on_message(void *ctx, const struct trigger_message *message)
 	struct alert_outcome outcome;
 	struct error ignored;
 
-	if (input->format == ALERT_FORMAT_REQUEST) {
-		submit(input->setup, message);
-		return;
-	}
+	struct alert_runner *runner = input->setup->runner;
+
 	if (message->refusal) {
-		alert_runner_refuse(input->setup->runner, input->config, input->format, message->refusal);
+		alert_runner_refuse(runner, input->config, input->format, message->refusal);
 		return;
 	}
-	alert_runner_take(input->setup->runner, input->config, input->format, message->bytes, message->size, &outcome,
-			  &ignored);
+	if (input->format != ALERT_FORMAT_REQUEST)
+		alert_runner_take(runner, input->config, input->format, message->bytes, message->size, &outcome,
+				  &ignored);
+	else if (alert_runner_take_request(runner, input->config, message->bytes, message->size, &ignored) == 0)
+		submit(input->setup, message);
 }
 
 static bool start_channel(struct alert_input *input, struct event_base *loop, const struct redis_options *redis,

@@ -448,7 +448,8 @@ static uint64_t stop_captures(const struct job *job)
 	return stopped;
 }
 
-/* Ends what runs with the dedupe key, and delivers it. The answer counts the captures. */
+/* Ends what runs with the dedupe key, and delivers it; what waits for a look-up will not begin. The answer counts the
+ * captures, and the requests that wait. */
 static enum job_outcome stop(struct jobs *jobs, const struct submission *submission, const struct request_rules *rules)
 {
 	const struct request *request = submission->request;
@@ -463,6 +464,7 @@ static enum job_outcome stop(struct jobs *jobs, const struct submission *submiss
 		    request_rules_allow_stop(rules, request->key, other))
 			event.count += stop_captures(job);
 	}
+	event.count += jobs_stop_pending(jobs, rules, request);
 	job_watch_admitted(jobs->submitter, request->id, 0);
 	audit_stopped(request, event.count);
 	event_bus_publish(jobs->options.bus, &event);

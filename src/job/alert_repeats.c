@@ -11,7 +11,7 @@
 
 struct repeat {
 	struct lru_entry entry;
-	uint64_t last_ns; /* boot time */
+	uint64_t last_ns; /* boot time; 0: forgotten */
 };
 
 struct alert_repeats {
@@ -51,7 +51,7 @@ bool alert_repeats_has(struct alert_repeats *repeats, const char *key, uint64_t 
 {
 	struct repeat *repeat = key ? (struct repeat *)(void *)lru_table_find(repeats->table, key) : NULL;
 
-	if (!repeat || now_ns - repeat->last_ns > ALERT_REPEAT_S * NS_PER_S)
+	if (!repeat || !repeat->last_ns || now_ns - repeat->last_ns > ALERT_REPEAT_S * NS_PER_S)
 		return false;
 	repeat->last_ns = now_ns;
 	return true;
@@ -64,4 +64,12 @@ void alert_repeats_add(struct alert_repeats *repeats, const char *key, uint64_t 
 
 	if (repeat)
 		repeat->last_ns = now_ns;
+}
+
+void alert_repeats_forget(struct alert_repeats *repeats, const char *key)
+{
+	struct repeat *repeat = (struct repeat *)(void *)lru_table_find(repeats->table, key);
+
+	if (repeat)
+		repeat->last_ns = 0;
 }

@@ -28,4 +28,7 @@ char *alert_repeats_key(const char *rule, const json_t *alert, const char *forma
 bool alert_repeats_has(struct alert_repeats *repeats, const char *key, uint64_t now_ns);
 void alert_repeats_add(struct alert_repeats *repeats, const char *key, uint64_t now_ns);
 
+/* Nothing came of the alert: its next copy counts as a new one. */
+void alert_repeats_forget(struct alert_repeats *repeats, const char *key);
+
 CLEANUP_DEFINE(alert_repeats, struct alert_repeats, alert_repeats_free)

@@ -100,6 +100,14 @@ static void count_refusal(void *ctx, const char *rule)
 		state->refused++;
 }
 
+/* Its sender may send it again, and then a capture may begin. */
+static void forget_alert(void *ctx, const char *alert)
+{
+	const struct alert_runner *runner = ctx;
+
+	alert_repeats_forget(runner->repeats, alert);
+}
+
 /* --- a rule's own limits --- */
 
 /* The key of a cooldown: the rule, the node, and what it is for. Caller frees. */
@@ -155,13 +163,14 @@ static void begin_cooldown(struct alert_runner *runner, const struct alert_rule 
 
 /* --- an alert --- */
 
-static bool submit(struct alert_runner *runner, const struct alert_rule *rule, const json_t *request)
+/* As alert_runs_submit(). */
+static int submit(struct alert_runner *runner, const struct alert_rule *rule, const char *alert, const json_t *request)
 {
 	cleanup(cleanup_free) char *text = json_dumps(request, JSON_COMPACT);
 	char origin[ORIGIN_SIZE];
 
 	if (!text)
-		return false;
+		return -ENOMEM;
 	snprintf(origin, sizeof(origin), "rule:%s", rule->name);
 	const struct job_message message = {
 		.origin = origin,
@@ -170,13 +179,16 @@ static bool submit(struct alert_runner *runner, const struct alert_rule *rule, c
 		.allowed = &runner->options.config->requests,
 		.rule = rule->name,
 	};
-	return alert_runs_submit(runner->runs, rule->name, request, runner->options.jobs, &message);
+	return alert_runs_submit(runner->runs, alert, request, runner->options.jobs, &message);
 }
 
-static void log_failure(struct alert_runner *runner, const struct alert_rule *rule, const char *reason)
+static void count_failure(struct alert_runner *runner, const struct alert_rule *rule, struct rule_state *state,
+			  struct alert_outcome *outcome, const char *reason)
 {
 	uint64_t suppressed;
 
+	state->failed++;
+	outcome->failed++;
 	if (log_rate_allow(&runner->failed_rate, &suppressed))
 		log_warning("alert-failed", log_str("rule", rule->name), log_str("error", reason),
 			    log_uint("suppressed", suppressed));
@@ -217,15 +229,14 @@ static int send_request(const struct alert_runner *runner, const struct alert_ru
 	return runner->options.publish(runner->options.ctx, text, strlen(text), err);
 }
 
-/* False: it could not be sent; logged. */
+/* False: it could not be sent; counted and logged. */
 static bool publish(struct alert_runner *runner, const struct alert_rule *rule, struct rule_state *state,
 		    json_t *request, struct alert_outcome *outcome)
 {
 	struct error err;
 
 	if (send_request(runner, rule, request, &err) < 0) {
-		state->failed++;
-		log_failure(runner, rule, err.text);
+		count_failure(runner, rule, state, outcome, err.text);
 		return false;
 	}
 	state->published++;
@@ -256,9 +267,31 @@ static uint64_t lasts_ns(const struct alert_runner *runner, const json_t *reques
 	return ns + config->limits.retry_ns;
 }
 
-/* False: the rule's limits do not allow it, or it could not be published. */
-static bool start(struct alert_runner *runner, const struct alert_rule *rule, struct rule_state *state, json_t *request,
-		  struct alert_outcome *outcome)
+/* Whether the request is under way; `alert`: what the alert is remembered by, NULL: nothing. */
+static bool begin(struct alert_runner *runner, const struct alert_rule *rule, struct rule_state *state,
+		  const char *alert, json_t *request, struct alert_outcome *outcome)
+{
+	if (is_for_others(runner, rule, request)) {
+		if (!publish(runner, rule, state, request, outcome))
+			return false;
+		if (!alert_runs_publish(runner->runs, rule->name, alert, request, lasts_ns(runner, request)))
+			log_error("run-unwatched", log_str("rule", rule->name), log_str("error", "out of memory"));
+		return true;
+	}
+	const int r = submit(runner, rule, alert, request);
+	if (r == -ENOMEM) {
+		count_failure(runner, rule, state, outcome, "out of memory");
+		return false;
+	}
+	state->started++;
+	outcome->started++;
+	return r == 0;
+}
+
+/* What begins no capture, because the rule's limits do not allow it or the request is refused, uses up none of these
+ * limits, and its next copy is no repetition. */
+static void start(struct alert_runner *runner, const struct alert_rule *rule, struct rule_state *state,
+		  const char *alert, json_t *request, struct alert_outcome *outcome)
 {
 	const uint64_t now_ns = clock_boottime_ns();
 	cleanup(cleanup_free) char *key = cooldown_key(rule, request);
@@ -268,33 +301,19 @@ static bool start(struct alert_runner *runner, const struct alert_rule *rule, st
 		state->suppressed++;
 		outcome->suppressed++;
 		log_debug(job, "alert-suppressed", log_str("rule", rule->name), log_str("reason", limit));
-		return false;
+	} else if (begin(runner, rule, state, alert, request, outcome)) {
+		begin_cooldown(runner, rule, key, now_ns);
+		state->in_hour++;
+		alert_repeats_add(runner->repeats, alert, now_ns);
 	}
-	begin_cooldown(runner, rule, key, now_ns);
-	state->in_hour++;
-	if (is_for_others(runner, rule, request)) {
-		if (!publish(runner, rule, state, request, outcome))
-			return false;
-		if (!alert_runs_publish(runner->runs, rule->name, request, lasts_ns(runner, request)))
-			log_failure(runner, rule, "out of memory");
-		return true;
-	}
-	state->started++;
-	outcome->started++;
-	if (submit(runner, rule, request))
-		return true;
-	log_failure(runner, rule, "out of memory");
-	return false;
 }
 
 static void stop(struct alert_runner *runner, const struct alert_rule *rule, struct rule_state *state, json_t *request,
 		 struct alert_outcome *outcome)
 {
-	const char *id = alert_runs_find_id(runner->runs, rule->name, request);
-
 	if (is_for_others(runner, rule, request))
 		(void)publish(runner, rule, state, request, outcome);
-	else if (id && jobs_stop(runner->options.jobs, id) > 0)
+	else if (alert_runs_stop(runner->runs, rule->name, request, runner->options.jobs) > 0)
 		outcome->stopped++;
 }
 
@@ -326,8 +345,7 @@ static void ask_rules(struct alert_runner *runner, const struct alert_context *c
 		state->last_match_ns = context->arrived_ns;
 		minute_rate_count(&state->rate, now_ns);
 		if (verdict == ALERT_FAILED) {
-			state->failed++;
-			log_failure(runner, rule, "out of memory, or the request is too long");
+			count_failure(runner, rule, state, outcome, "out of memory, or the request is too long");
 		} else if (rule->dry_run) {
 			run_dry(rule, request, outcome);
 		} else if (verdict == ALERT_STOP) {
@@ -335,8 +353,8 @@ static void ask_rules(struct alert_runner *runner, const struct alert_context *c
 		} else if (alert_repeats_has(runner->repeats, key, now_ns)) {
 			state->repeated++;
 			outcome->repeated++;
-		} else if (start(runner, rule, state, request, outcome)) {
-			alert_repeats_add(runner->repeats, key, now_ns);
+		} else {
+			start(runner, rule, state, key, request, outcome);
 		}
 		json_decref(request);
 		return;
@@ -352,6 +370,7 @@ static void add_counts(struct alert_counts *counts, const struct alert_outcome *
 	counts->stopped += outcome->stopped;
 	counts->suppressed += outcome->suppressed;
 	counts->repeated += outcome->repeated;
+	counts->failed += outcome->failed;
 	counts->dropped += outcome->dropped;
 }
 
@@ -398,6 +417,56 @@ static void take_alerts(struct alert_runner *runner, struct alert_account *accou
 	}
 }
 
+/* Takes one token for the message. */
+static int admit(struct alert_runner *runner, struct alert_account *account, struct error *err)
+{
+	if (!account)
+		return error_set(err, -ENOMEM, "out of memory");
+	if (alert_account_take(account, clock_boottime_ns()))
+		return 0;
+	runner->counts.dropped++;
+	return error_set(err, -EDQUOT, "too many alerts (limits.alerts_per_second)");
+}
+
+static void count_unreadable(struct alert_runner *runner, struct alert_account *account, const char *why)
+{
+	runner->counts.unreadable++;
+	alert_account_unreadable(account, why);
+}
+
+/* Counts it if it cannot be read. */
+static int read_message(struct alert_runner *runner, struct alert_account *account, enum alert_format format,
+			const char *bytes, size_t size, struct error *err, json_t **alerts)
+{
+	const int r = alert_format_read(format, bytes, size, err, alerts);
+
+	if (r < 0)
+		count_unreadable(runner, account, err->text);
+	return r;
+}
+
+int alert_runner_take_request(struct alert_runner *runner, const struct config_input *input, const char *bytes,
+			      size_t size, struct error *err)
+{
+	struct alert_account *account = alert_accounts_find(runner->accounts, input, ALERT_FORMAT_REQUEST);
+	json_t *alerts = NULL;
+	size_t at = 0;
+	int r = admit(runner, account, err);
+
+	if (r == 0)
+		r = read_message(runner, account, ALERT_FORMAT_JSON, bytes, size, err, &alerts);
+	json_decref(alerts);
+	if (r < 0)
+		return r;
+	while (at < size && strchr(" \t\r\n", bytes[at]))
+		at++;
+	if (at < size && bytes[at] == '{')
+		return 0;
+	error_set(err, -EINVAL, "is not an object");
+	count_unreadable(runner, account, err->text);
+	return -EINVAL;
+}
+
 int alert_runner_take(struct alert_runner *runner, const struct config_input *input, enum alert_format format,
 		      const char *bytes, size_t size, struct alert_outcome *outcome, struct error *err)
 {
@@ -411,21 +480,14 @@ int alert_runner_take(struct alert_runner *runner, const struct config_input *in
 		.arrived_ns = clock_realtime_ns(),
 	};
 	struct alert_account *account = alert_accounts_find(runner->accounts, input, format);
-	json_t *alerts;
+	json_t *alerts = NULL;
+	int r = admit(runner, account, err);
 
 	*outcome = (struct alert_outcome){0};
-	if (!account)
-		return error_set(err, -ENOMEM, "out of memory");
-	if (!alert_account_take(account, clock_boottime_ns())) {
-		runner->counts.dropped++;
-		return error_set(err, -EDQUOT, "too many alerts (limits.alerts_per_second)");
-	}
-	const int r = alert_format_read(format, bytes, size, err, &alerts);
-	if (r < 0) {
-		runner->counts.unreadable++;
-		alert_account_unreadable(account, err->text);
+	if (r == 0)
+		r = read_message(runner, account, format, bytes, size, err, &alerts);
+	if (r < 0)
 		return r;
-	}
 	take_alerts(runner, account, &context, alerts, outcome);
 	json_decref(alerts);
 	add_counts(&runner->counts, outcome);
@@ -437,10 +499,8 @@ void alert_runner_refuse(struct alert_runner *runner, const struct config_input 
 {
 	struct alert_account *account = alert_accounts_find(runner->accounts, input, format);
 
-	if (!account || !alert_account_take(account, clock_boottime_ns()))
-		return;
-	runner->counts.unreadable++;
-	alert_account_unreadable(account, why);
+	if (account && alert_account_take(account, clock_boottime_ns()))
+		count_unreadable(runner, account, why);
 }
 
 /* --- other nodes --- */
@@ -600,8 +660,8 @@ struct alert_runner *alert_runner_new(const struct alert_runner_options *options
 		return NULL;
 	}
 	runner->options = *options;
-	runner->runs = alert_runs_new(
-		&(struct alert_runs_observer){.admitted = count_captures, .refused = count_refusal, .ctx = runner});
+	runner->runs = alert_runs_new(&(struct alert_runs_observer){
+		.admitted = count_captures, .refused = count_refusal, .unmet = forget_alert, .ctx = runner});
 	runner->failed_rate.burst = 1;
 	runner->reload = (struct reload){
 		.task = {.run = read_files, .done = on_files_read},

@@ -51,6 +51,7 @@ struct alert_outcome {
 	uint64_t stopped;    /* ended captures */
 	uint64_t suppressed; /* by the rule's own limits, or because a capture with the same dedupe key runs */
 	uint64_t repeated;   /* Alertmanager or Grafana sent them again */
+	uint64_t failed;     /* no request could be made or published */
 	uint64_t dry;	     /* rules with dry_run */
 	uint64_t dropped;    /* of the alerts: beyond limits.alerts_per_second, so no rule was asked */
 };
@@ -59,6 +60,11 @@ struct alert_outcome {
  * limits.alerts_per_second; -ENOMEM; else 0. */
 int alert_runner_take(struct alert_runner *runner, const struct config_input *input, enum alert_format format,
 		      const char *bytes, size_t size, struct alert_outcome *outcome, struct error *err);
+
+/* A request of our own, which comes over an input: takes it into the input's account. Errors as above; 0: it is a JSON
+ * object, and the caller submits it. */
+int alert_runner_take_request(struct alert_runner *runner, const struct config_input *input, const char *bytes,
+			      size_t size, struct error *err);
 
 /* The same for a message that its trigger could not take whole: it counts as one that cannot be read. */
 void alert_runner_refuse(struct alert_runner *runner, const struct config_input *input, enum alert_format format,
@@ -70,7 +76,7 @@ bool alert_runner_publishes(const struct alert_runner *runner);
 /* An event of any node, as published. */
 void alert_runner_take_event(struct alert_runner *runner, const char *json, size_t size);
 
-/* A rule, and what it did since it was read. */
+/* A rule, and what rules of its name did since the start. */
 struct alert_rule_status {
 	const char *name, *input;
 	uint64_t matches, started, published, suppressed, repeated,
@@ -88,7 +94,7 @@ void alert_runner_visit(const struct alert_runner *runner, alert_rule_visitor vi
 
 /* Alerts and messages since the start. `own`: of the alerts, what pcapdaemon wrote itself: no rule sees it. */
 struct alert_counts {
-	uint64_t alerts, unreadable, dropped, own, matched, started, published, stopped, suppressed, repeated;
+	uint64_t alerts, unreadable, dropped, own, matched, started, published, stopped, suppressed, repeated, failed;
 };
 
 struct alert_counts alert_runner_counts(const struct alert_runner *runner);

@@ -5,6 +5,7 @@
  */
 #include "job/alert_runs.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -19,12 +20,14 @@
 struct run {
 	LIST_ENTRY(run) list;
 	struct alert_runs *runs;
-	struct job_watch *watch;    /* NULL: on another node */
-	char *rule, *node, *dedupe; /* dedupe: NULL: none */
-	char id[REQUEST_ID_SIZE];   /* "" until it is admitted */
-	json_t *open;		    /* on another node: keys: captures that were accepted and have not ended */
-	bool answered;
-	uint64_t ends_ns; /* boot time: of the wait for an answer, then of the run; on another node only */
+	struct job_watch *watch; /* NULL: on another node */
+	char *rule, *node;
+	char *dedupe, *alert;	  /* NULL: none */
+	char id[REQUEST_ID_SIZE]; /* "" until it is admitted */
+	json_t *open;		  /* on another node: keys: captures that were accepted and have not ended */
+	bool answered;		  /* with `accepted` */
+	bool refused;		  /* on another node: one of its interfaces */
+	uint64_t ends_ns;	  /* boot time: of the wait for an answer, then of the run; on another node only */
 	uint64_t lasts_ns;
 };
 
@@ -56,6 +59,7 @@ static void free_run(struct run *run)
 	free(run->rule);
 	free(run->node);
 	free(run->dedupe);
+	free(run->alert);
 	free(run);
 }
 
@@ -77,7 +81,7 @@ static const char *text_of(const json_t *request, const char *key)
 	return json_string_value(json_object_get(request, key));
 }
 
-static struct run *add_run(struct alert_runs *runs, const char *rule, const json_t *request)
+static struct run *add_run(struct alert_runs *runs, const char *rule, const char *alert, const json_t *request)
 {
 	struct run *run = calloc(1, sizeof(*run));
 	const char *dedupe = text_of(request, "dedupe");
@@ -88,9 +92,10 @@ static struct run *add_run(struct alert_runs *runs, const char *rule, const json
 	run->rule = strdup(rule);
 	run->node = strdup(text_of(request, "node"));
 	run->dedupe = dedupe ? strdup(dedupe) : NULL;
+	run->alert = alert ? strdup(alert) : NULL;
 	LIST_INSERT_HEAD(&runs->list, run, list);
 	runs->count++;
-	if (run->rule && run->node && (run->dedupe || !dedupe))
+	if (run->rule && run->node && (run->dedupe || !dedupe) && (run->alert || !alert))
 		return run;
 	free_run(run);
 	return NULL;
@@ -125,11 +130,19 @@ bool alert_runs_has(const struct alert_runs *runs, const char *rule, const json_
 	return find_run(runs, rule, request);
 }
 
-const char *alert_runs_find_id(const struct alert_runs *runs, const char *rule, const json_t *request)
+int alert_runs_stop(const struct alert_runs *runs, const char *rule, const json_t *request, struct jobs *jobs)
 {
 	const struct run *run = find_run(runs, rule, request);
 
-	return run && *run->id ? run->id : NULL;
+	if (!run || !run->watch)
+		return 0;
+	return *run->id ? jobs_stop(jobs, run->id) : jobs_stop_watched(jobs, run->watch);
+}
+
+static void tell_unmet(const struct run *run)
+{
+	if (run->alert)
+		run->runs->observer.unmet(run->runs->observer.ctx, run->alert);
 }
 
 /* --- on this node --- */
@@ -146,31 +159,36 @@ static void on_finished(void *ctx, enum job_outcome outcome)
 {
 	struct run *run = ctx;
 
-	if (outcome == JOB_REFUSED)
+	if (outcome == JOB_REFUSED) {
+		run->refused = true;
 		run->runs->observer.refused(run->runs->observer.ctx, run->rule);
+		tell_unmet(run);
+	}
 	if (run->watch)
 		free_run(run); /* otherwise alert_runs_submit() does */
 }
 
-bool alert_runs_submit(struct alert_runs *runs, const char *rule, const json_t *request, struct jobs *jobs,
-		       const struct job_message *message)
+int alert_runs_submit(struct alert_runs *runs, const char *alert, const json_t *request, struct jobs *jobs,
+		      const struct job_message *message)
 {
-	struct run *run = add_run(runs, rule, request);
+	struct run *run = add_run(runs, message->rule, alert, request);
 	const struct job_observer observer = {.admitted = on_admitted, .finished = on_finished, .ctx = run};
 
 	if (!run)
-		return false;
+		return -ENOMEM;
 	run->watch = jobs_submit(jobs, message, &observer);
+	const bool refused = run->refused;
 	if (!run->watch)
 		free_run(run);
-	return true;
+	return refused ? -ECONNREFUSED : 0;
 }
 
 /* --- on other nodes --- */
 
-bool alert_runs_publish(struct alert_runs *runs, const char *rule, const json_t *request, uint64_t lasts_ns)
+bool alert_runs_publish(struct alert_runs *runs, const char *rule, const char *alert, const json_t *request,
+			uint64_t lasts_ns)
 {
-	struct run *run = add_run(runs, rule, request);
+	struct run *run = add_run(runs, rule, alert, request);
 
 	if (!run)
 		return false;
@@ -207,13 +225,21 @@ static void accept(struct run *run, const struct event *event)
 		(void)!json_object_set_new(run->open, event->capture, json_true());
 }
 
-/* A refusal without a capture's id is of the whole request, or of one of its interfaces while others run. */
+/* A refusal without a capture's id is of the whole request, or of one of its interfaces: others may be accepted later.
+ */
 static void end(struct run *run, const struct event *event)
 {
+	if (!run->answered && !event->capture && event->interface) {
+		run->refused = true;
+		return;
+	}
 	if (event->capture)
 		json_object_del(run->open, event->capture);
-	if (!json_object_size(run->open))
-		free_run(run);
+	if (json_object_size(run->open))
+		return;
+	if (!run->answered)
+		tell_unmet(run);
+	free_run(run);
 }
 
 void alert_runs_take_event(struct alert_runs *runs, const char *json, size_t size)
@@ -257,8 +283,11 @@ void alert_runs_expire(struct alert_runs *runs, uint64_t now_ns)
 		next = LIST_NEXT(run, list);
 		if (!run->open || now_ns < run->ends_ns)
 			continue;
-		if (!run->answered)
-			warn_of_silence(runs, run);
+		if (!run->answered) {
+			if (!run->refused)
+				warn_of_silence(runs, run);
+			tell_unmet(run);
+		}
 		free_run(run);
 	}
 }

@@ -25,6 +25,9 @@ struct jobs;
 struct alert_runs_observer {
 	void (*admitted)(void *ctx, const char *rule, size_t captures);
 	void (*refused)(void *ctx, const char *rule);
+	/* No capture began: the request was refused, or another node did not answer it. `alert`: as it was handed over.
+	 */
+	void (*unmet)(void *ctx, const char *alert);
 	void *ctx;
 };
 
@@ -39,18 +42,23 @@ size_t alert_runs_count(const struct alert_runs *runs, const char *rule);
 /* Whether the rule has a run for the request's node and dedupe key. False if the request has no such key. */
 bool alert_runs_has(const struct alert_runs *runs, const char *rule, const json_t *request);
 
-/* The id of the same run; NULL: there is none, or it is not admitted yet. Valid until the run ends. */
-const char *alert_runs_find_id(const struct alert_runs *runs, const char *rule, const json_t *request);
+/* Ends the same run if it is on this node, also if its request is not admitted yet. The number of captures, and of such
+ * requests. */
+int alert_runs_stop(const struct alert_runs *runs, const char *rule, const json_t *request, struct jobs *jobs);
 
-/* Submits the request, whose text is `message`. False: out of memory. */
-bool alert_runs_submit(struct alert_runs *runs, const char *rule, const json_t *request, struct jobs *jobs,
-		       const struct job_message *message);
+/*
+ * Submits the request, whose text is `message`, which names the rule. `alert`: what the alert is remembered by, NULL:
+ * nothing. 0; -ECONNREFUSED: it was refused at once, as its event says; -ENOMEM.
+ */
+int alert_runs_submit(struct alert_runs *runs, const char *alert, const json_t *request, struct jobs *jobs,
+		      const struct job_message *message);
 
 /*
  * The request, which has an `id`, was published for another node. It ends with its events; without an answer after
- * ALERT_RUNS_ANSWER_NS, without an end `lasts_ns` after that. False: out of memory.
+ * ALERT_RUNS_ANSWER_NS, without an end `lasts_ns` after that. `alert`: as above. False: out of memory.
  */
-bool alert_runs_publish(struct alert_runs *runs, const char *rule, const json_t *request, uint64_t lasts_ns);
+bool alert_runs_publish(struct alert_runs *runs, const char *rule, const char *alert, const json_t *request,
+			uint64_t lasts_ns);
 
 /* An event of any node, as published. */
 void alert_runs_take_event(struct alert_runs *runs, const char *json, size_t size);

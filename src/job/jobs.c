@@ -56,6 +56,7 @@ struct pending_lookup {
 	struct request *request;
 	const struct config_requests *allowed;
 	char *origin;
+	bool stopped; /* meanwhile: it must not begin */
 };
 
 bool jobs_idle(const struct jobs *jobs)
@@ -193,6 +194,14 @@ static void end_submission(struct jobs *jobs, const struct submission *submissio
 	job_watch_finish(watch, outcome);
 }
 
+/* Refuses the request of a pending look-up that was stopped meanwhile. */
+static void end_stopped(const struct pending_lookup *pending)
+{
+	const struct submission submission = {pending->origin, pending->request, pending->allowed, NULL};
+
+	end_submission(pending->jobs, &submission, pending->watch, -ECONNABORTED, "it was stopped before it began");
+}
+
 /* So many requests that even their look-ups would be too many. */
 static void refuse_watched(struct jobs *jobs, const struct submission *submission, struct job_watch *watch)
 {
@@ -240,6 +249,38 @@ static void free_pending(struct pending_lookup *pending)
 	free(pending);
 }
 
+uint64_t jobs_stop_pending(struct jobs *jobs, const struct request_rules *rules, const struct request *request)
+{
+	uint64_t stopped = 0;
+	struct pending_lookup *pending;
+
+	LIST_FOREACH(pending, &jobs->pending_lookup, list)
+	{
+		const struct request *other = pending->request;
+
+		if (pending->stopped || !other->dedupe || strcmp(other->dedupe, request->dedupe) != 0 ||
+		    !request_rules_allow_stop(rules, request->key, other))
+			continue;
+		pending->stopped = true;
+		stopped++;
+	}
+	return stopped;
+}
+
+int jobs_stop_watched(struct jobs *jobs, const struct job_watch *watch)
+{
+	struct pending_lookup *pending;
+
+	LIST_FOREACH(pending, &jobs->pending_lookup, list)
+	{
+		if (pending->watch != watch || pending->stopped)
+			continue;
+		pending->stopped = true;
+		return 1;
+	}
+	return 0;
+}
+
 /* --- names of interfaces that only the kernel may know --- */
 
 static bool is_unknown(const char *name)
@@ -280,6 +321,8 @@ static void on_asked(struct offload_task *task)
 	end_pending(pending);
 	if (jobs->shutting_down && job_watch_is_durable(pending->watch))
 		job_watch_cancel(pending->watch);
+	else if (pending->stopped)
+		end_stopped(pending);
 	else
 		admit_watched(jobs, &submission, pending->watch);
 	free_pending(pending);
@@ -338,6 +381,9 @@ static void on_reply_looked_up(void *ctx, int code, const char *json, size_t siz
 	/* A durable trigger submits this request again after the restart, so it is not answered now. */
 	if (jobs->shutting_down && job_watch_is_durable(pending_lookup->watch))
 		job_watch_cancel(pending_lookup->watch);
+	else if (pending_lookup->stopped && readable &&
+		 !reply_cache_knows(jobs->reply_cache, pending_lookup->request->id))
+		end_stopped(pending_lookup);
 	else
 		decide(jobs, &submission, pending_lookup->watch, code, readable);
 	free_pending(pending_lookup);

@@ -96,6 +96,9 @@ void jobs_visit_all(const struct jobs *jobs, capture_visitor visit, void *ctx);
 size_t jobs_visit(const struct jobs *jobs, const char *id, capture_visitor visit, void *ctx);
 int jobs_stop(const struct jobs *jobs, const char *id);
 
+/* A request that is not admitted yet will be refused. 1, or 0: none with this watch waits. `watch`: not NULL. */
+int jobs_stop_watched(struct jobs *jobs, const struct job_watch *watch);
+
 /* Ends all captures with reason "shutdown" and refuses new requests. Calls `idle` once nothing is under way (never
  * within this call). */
 void jobs_shut_down(struct jobs *jobs, void (*idle)(void *ctx), void *ctx);

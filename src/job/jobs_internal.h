@@ -19,6 +19,7 @@
 struct event;
 struct nonces;
 struct offload;
+struct request_rules;
 
 struct jobs {
 	struct jobs_options options;
@@ -71,6 +72,10 @@ void jobs_forget(struct jobs *jobs, const struct request *request);
 /* Decides on a request for this node: repeats its answers, folds, refuses or starts it. Events meanwhile go to
  * `jobs->submitter`, which becomes NULL if a job has taken it over. */
 enum job_outcome jobs_admit(struct jobs *jobs, const struct submission *submission);
+
+/* Requests with the dedupe key of this one, a stop, whose ids or interfaces are being looked up are refused afterwards.
+ * Their number. */
+uint64_t jobs_stop_pending(struct jobs *jobs, const struct request_rules *rules, const struct request *request);
 
 /* Ends a job and returns what was charged for it. */
 void jobs_end_job(struct jobs *jobs, struct job *job);

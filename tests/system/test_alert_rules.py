@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Alerts of other programs become captures by rules: webhooks on the control API, the rules' files and limits."""
 
+import contextlib
 import hashlib
 import hmac
 import http.client
@@ -52,13 +53,13 @@ stop_on = "resolved"
 
 @pytest.fixture
 def rules_world(make_world, tmp_path):
-    """make(rules, more configuration): a world with these rules, which are in the file world.rules."""
-    def make(rules, config=None):
+    """make(rules, more configuration, as for make_world): a world with these rules, which are in the file world.rules."""
+    def make(rules, config=None, **how):
         folder = tmp_path / "rules.d"
         folder.mkdir()
         path = folder / "10-test.toml"
         path.write_text(rules)
-        world = make_world({**(config or {}), "rules": {"files": f"{folder}/*.toml"}})
+        world = make_world({**(config or {}), "rules": {"files": f"{folder}/*.toml"}}, **how)
         world.rules = path
         return world
     return make
@@ -150,11 +151,14 @@ def test_a_resolved_alert_ends_the_capture_and_delivers_it(rules_world):
 
 
 def test_an_alert_that_is_sent_again_begins_no_second_capture(rules_world):
-    """Alertmanager's and Grafana's retries, also after the capture; the alert that fires anew is another one."""
-    world = rules_world(FIRING.replace("duration = 600", "duration = 600\nmax_running = 1").replace('dedupe = "{fingerprint}"\n', "")
+    """Alertmanager's and Grafana's retries, also after the capture; the alert that fires anew is another one. A refusal uses up no limit."""
+    world = rules_world(FIRING.replace("duration = 600", 'duration = 600\nmax_running = 1\nmax_per_hour = 2\npackets = "{labels.packets:int|5}"').replace('dedupe = "{fingerprint}"\n', "")
                         .replace('stop_on = "resolved"\n', ""))
     since = world.events.mark()
     firing = {"status": "firing", "labels": {"alertname": "CheckoutSlow"}, "fingerprint": "f1", "startsAt": "2026-12-01T10:00:00Z"}
+    refused = {**firing, "fingerprint": "f2", "labels": {**firing["labels"], "packets": 10**9}}
+    for _ in range(3):
+        alert(world, "alertmanager", {"alerts": [refused]}, started=1, repeated=0)
     alert(world, "alertmanager", {"alerts": [firing]}, started=1, repeated=0)
     request = begun(world, since, "latency")
     later = {**firing, "startsAt": "2026-12-01T11:00:00Z"}
@@ -164,8 +168,8 @@ def test_an_alert_that_is_sent_again_begins_no_second_capture(rules_world):
     until(lambda: rule(world, "latency")["running"] == 0)
     alert(world, "alertmanager", {"alerts": [firing, later]}, started=1, repeated=1)  # what was suppressed is not forgotten
     row = rule(world, "latency")
-    assert (row["matches"], row["captures"], row["repeated"], row["suppressed"], row["refused"]) == (5, 2, 2, 1, 0), row
-    assert 0 < row["rate"] <= 5 / 60
+    assert (row["matches"], row["captures"], row["repeated"], row["suppressed"], row["refused"]) == (8, 2, 2, 1, 3), row
+    assert 0 < row["rate"] <= 8 / 60
 
 
 def test_files_are_read_again_and_a_faulty_set_keeps_the_old_one(rules_world):
@@ -351,6 +355,8 @@ def test_pcapctl_helps_to_mend_a_rule(tmp_path):
     assert empty.status == 1 and "there is no alert on standard input" in empty.stderr
     unread = pcapctl.run("rules", "test", path, input="a=1")
     assert unread.status == 1 and "cannot be read as alertmanager: is not JSON" in unread.stderr and "--format says how" in unread.stderr
+    own = pcapctl.run("rules", "test", path, "--format", "json", input='{"v":1,"event":"done","node":"a"}')
+    assert own.status == 4 and own.stdout == "latency does not match: pcapdaemon wrote this itself: no rule sees it\n", own
     ends = {"alerts": [{"status": "resolved", "labels": {"alertname": "CheckoutSlow"}, "fingerprint": "f"}]}
     assert pcapctl.run("rules", "test", path, input=json.dumps(ends)).stdout.startswith("latency matches, and ends its capture\n")
 
@@ -566,7 +572,8 @@ def test_requests_come_through_every_input_without_a_rule(make_world, tmp_path):
             "unix-stream": f"{tmp_path}/stream", "udp": "127.0.0.1:5140", "tcp": "127.0.0.1:5141", "file": f"{tmp_path}/file"}
     tokens = secret_file(tmp_path / "tokens", "source:0123456789abcdef\n")
     world = make_world({"input": [{"format": "request", "from": way, "name": name} for way, name in ways.items()],
-                        "api": {"listen": "127.0.0.1:7227", "token_file": secret_file(tmp_path / "token", "f" * 16), "alert_tokens_file": tokens},
+                        "api": {"listen": "127.0.0.1:7227", "token_file": secret_file(tmp_path / "token", "f" * 16), "alert_tokens_file": tokens,
+                                "alert_keys_file": secret_file(tmp_path / "alert_keys", "script:0123456789abcdef\n")},
                         "requests": {"interfaces": ["eth0"], "keys_file": secret_file(tmp_path / "keys", f"monitoring:{MONITORING}\n")}})
     world.daemon.wait_log("subscribed", channel="requests")
     for way in ("unix:" + ways["unix-dgram"], "unix:" + ways["unix-stream"], "udp:" + ways["udp"], "tcp:" + ways["tcp"], "stream:stream",
@@ -580,6 +587,7 @@ def test_requests_come_through_every_input_without_a_rule(make_world, tmp_path):
 
     def datagram(family, address):
         with world.host.call(lambda: socket.socket(family, socket.SOCK_DGRAM)) as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
             yield lambda text: client.sendto(text.encode(), address)
 
     def redis(call):
@@ -590,12 +598,17 @@ def test_requests_come_through_every_input_without_a_rule(make_world, tmp_path):
         with open(ways["file"], "a", encoding="utf-8", buffering=1) as lines:
             yield lambda text: lines.write(text + "\n")
 
-    def webhook():
+    def signature(text):
+        at = int(time.time())
+        mac = hmac.new(b"0123456789abcdef", f"{at}:{text}".encode(), hashlib.sha256).hexdigest()
+        return {"X-Pcapdaemon-Signature": mac, "X-Pcapdaemon-Timestamp": str(at)}
+
+    def webhook(headers):
         def post(text):
             connection = http.client.HTTPConnection("127.0.0.1", 7227, timeout=30)
             world.host.call(connection.connect)
-            connection.request("POST", "/v1/alerts/request", text, {"Authorization": "Bearer 0123456789abcdef"})
-            connection.getresponse().read()
+            connection.request("POST", "/v1/alerts/request", text, headers(text))
+            statuses.append(connection.getresponse().status)
             connection.close()
         yield post
 
@@ -604,7 +617,8 @@ def test_requests_come_through_every_input_without_a_rule(make_world, tmp_path):
                "redis-stream": redis(lambda client, text: client.xadd("stream", {"alert": text})),
                "unix-dgram": datagram(socket.AF_UNIX, ways["unix-dgram"]), "udp": datagram(socket.AF_INET, ("127.0.0.1", 5140)),
                "unix-stream": stream(socket.AF_UNIX, ways["unix-stream"]), "tcp": stream(socket.AF_INET, ("127.0.0.1", 5141)),
-               "file": file(), "webhook": webhook()}
+               "file": file(), "webhook": webhook(lambda _: {"Authorization": "Bearer 0123456789abcdef"}), "signed": webhook(signature)}
+    statuses = []
     since = world.events.mark()
     for way, sender in senders.items():
         for send in sender:
@@ -620,6 +634,14 @@ def test_requests_come_through_every_input_without_a_rule(make_world, tmp_path):
         assert (accepted["event"], accepted["key"]) == ("accepted", "monitoring") and "rule" not in accepted, accepted
         assert (wide["event"], wide["field"]) == ("rejected", "interface"), wide
         assert (unsigned["event"], unsigned["field"]) == ("rejected", "sig"), unsigned
+    assert statuses == 2 * [202, 403, 400], statuses
+    with world.redis.client() as client:
+        for text in ("[{}]", "{"):
+            client.publish("requests", text)
+    for send in datagram(socket.AF_UNIX, ways["unix-dgram"]):
+        send("x" * 280000)
+    until(lambda: {row["name"]: (row["alerts"], row["unreadable"]) for row in world.api.get("/v1/rules").json["inputs"]} == {
+        f"{way}:{name}": (3, {"redis-channel": 2, "unix-dgram": 1}.get(way, 0)) for way, name in ways.items()})
 
 
 def test_a_client_with_an_endless_line_is_cut_off(rules_world, tmp_path):
@@ -681,13 +703,14 @@ def test_an_alert_token_opens_alerts_and_nothing_else(rules_world, tmp_path):
 
 
 def test_a_signature_opens_alerts_and_nothing_else(rules_world, tmp_path):
-    """As Grafana and PagerDuty sign; a copy is answered as the first one was, and does nothing."""
+    """As Grafana and PagerDuty sign; a copy is answered as the first one was, and does nothing, unless that failed."""
     files = {"keys": "grafana:0123456789abcdef\npagerduty:fedcba9876543210\n", "token": "f" * 16}
     for name, text in files.items():
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o600)
-    world = rules_world(IN_ALL_WAYS, {"api": {"listen": "127.0.0.1:7227", "token_file": f"{tmp_path}/token", "alert_keys_file": f"{tmp_path}/keys",
-                                              "alert_untimed": True}})
+    away = '[[rule]]\nname = "away"\nmatch = { away = true }\nnode = "{host}"\ninterface = ["eth0"]\npublish = true\n'
+    world = rules_world(IN_ALL_WAYS + away, {"api": {"listen": "127.0.0.1:7227", "token_file": f"{tmp_path}/token", "alert_keys_file": f"{tmp_path}/keys",
+                                                     "alert_untimed": True}, "redis": {"listen": False}}, redis=False)
     connection = http.client.HTTPConnection("127.0.0.1", 7227, timeout=seconds(30))
 
     def ask(headers, path="/v1/alerts/json", body='{"event_type":"alert","flow_id":1}', method="POST"):
@@ -716,11 +739,17 @@ def test_a_signature_opens_alerts_and_nothing_else(rules_world, tmp_path):
     assert ask(grafana(now + 1, "wrong secret"))[0] == 401
     assert ask({"Authorization": "Bearer wrong", **grafana(now + 2)})[0] == 401
     assert ask(grafana(now + 2), "/v1/captures")[0] == 403
+    status, answer, _ = ask(grafana(now + 2), "/v1/alerts/request")
+    assert status == 403 and "requests.keys_file" in answer["error"], answer
     assert ask(grafana(now + 2), "/v1/alerts/none")[0] == 404
     assert ask(grafana(now + 2, "wrong secret"), "/v1/alerts/none")[0] == 401, "what does not fit learns nothing"
     assert ask(grafana(now + 2), body="x" * (256 * 1024 + 1))[0] == 413
     assert ask({"Authorization": f"Bearer {'f' * 16}"}, body="[" + " " * (256 * 1024) + "]")[0] == 200
     assert rule(world, "ids")["matches"] == 2
+    body = '{"away":true,"host":"edge7"}'
+    for failed in (1, 2):
+        status, answer, _ = ask({"X-PagerDuty-Signature": f"v1={signed('fedcba9876543210', body)}"}, body=body)
+        assert status == 503 and answer["failed"] == 1 and "alert-failed" in answer["error"] and rule(world, "away")["failed"] == failed, answer
     line = world.daemon.wait_log("api-refused", peer="tcp:127.0.0.1")
     assert "0123456789abcdef" not in world.daemon.text() and "api.alert_signature_age" in line.fields["reason"]
     (tmp_path / "keys").write_text("grafana:aaaaaaaaaaaaaaaa\n")
@@ -792,8 +821,9 @@ def test_a_rules_host_asks_other_nodes_and_stops_their_captures(make_fleet, tmp_
 
 
 def test_a_stop_ends_what_runs_with_its_key(rules_world):
-    """Also without rules: it is a request like any other, over the control API, too."""
-    world = rules_world(PUBLISHED, {"redis": {"listen": True}})
+    """Also without rules: it is a request like any other, over the control API, too. What waits for the reply store does not begin."""
+    world = rules_world(PUBLISHED, {"redis": {"listen": True, "stream": "requests"}})
+    world.daemon.wait_log("redis-up", role="keys")
     requests = [world.request(interface=["eth0"], duration=600, dedupe=key) for key in ("a", "a", "b")]
     for request in requests:
         request.wait("accepted")
@@ -804,6 +834,16 @@ def test_a_stop_ends_what_runs_with_its_key(rules_world):
     assert world.api.get("/v1/captures").json["captures"][0]["state"] == "running"
     assert "cannot be combined with stop" in world.api.call("POST", "/v1/captures", body={
         "stop": True, "node": "test-node", "dedupe": "a", "bpf": "tcp"}).expect(400).error
+    since, late = world.events.mark(), world.fields(interface=["eth0"], duration=600, dedupe="late")
+    world.redis.pause()
+    with contextlib.closing(world.api.connect()) as connection:
+        connection.request("POST", "/v1/captures", json.dumps(late), {"Content-Type": "application/json"})
+        until(lambda: world.api.get("/v1/status").json, 5)  # the daemon has read the request by now
+    answer = world.api.call("POST", "/v1/captures?wait=1", body={"stop": True, "node": "test-node", "dedupe": "late"}).expect(200).json
+    assert answer["events"][0]["count"] == 1, answer
+    world.redis.resume()
+    refused = world.events.wait(lambda event: event.get("id") == late["id"], since=since)
+    assert (refused["event"], refused["reason"]) == ("rejected", "it was stopped before it began"), refused
 
 
 def test_a_file_is_followed_across_rotation(rules_world, tmp_path):

@@ -96,6 +96,21 @@ static void test_a_window_in_the_future_lasts_from_its_begin(void **state)
 	      "\"2026-12-01T09:00:01.500000000Z\"}");
 }
 
+static void test_a_duration_out_of_range_is_no_match(void **state)
+{
+	static const char rule[] = "[[rule]]\nname = \"a\"\nmatch = { x = 1 }\nfrom = \"{t}\"\nduration = \"{d}\"\n"
+				   "alias = [\"mgmt\"]\n";
+
+	(void)state;
+	check(rule, "{\"x\":1,\"t\":\"2026-12-01T09:00:00Z\",\"d\":-5}", ALERT_NO_MATCH,
+	      "duration is -5 s; it must be 0 to 31622400");
+	check(rule, "{\"x\":1,\"t\":\"2026-12-01T09:00:00Z\",\"d\":9000000000000000000}", ALERT_NO_MATCH,
+	      "duration is 9e+18 s; it must be 0 to 31622400");
+	check(rule, "{\"x\":1,\"t\":\"2026-12-01T09:00:00Z\",\"d\":0}", ALERT_START,
+	      "{\"alias\":[\"mgmt\"],\"from\":\"2026-12-01T09:00:00.000000000Z\",\"node\":\"edge1.example\",\"to\":"
+	      "\"2026-12-01T09:00:00.000000000Z\"}");
+}
+
 static void test_the_reason_names_what_did_not_match(void **state)
 {
 	static const struct {
@@ -237,6 +252,7 @@ int main(void)
 		cmocka_unit_test(test_an_alert_becomes_a_request),
 		cmocka_unit_test(test_a_rule_without_node_and_interface_is_for_all_of_this_node),
 		cmocka_unit_test(test_a_window_in_the_future_lasts_from_its_begin),
+		cmocka_unit_test(test_a_duration_out_of_range_is_no_match),
 		cmocka_unit_test(test_the_reason_names_what_did_not_match),
 		cmocka_unit_test(test_a_host_is_this_node_by_name_short_name_or_configuration),
 		cmocka_unit_test(test_a_resolved_alert_stops_what_the_firing_one_began),

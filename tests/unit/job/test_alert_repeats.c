@@ -63,12 +63,28 @@ static void test_each_copy_prolongs_the_memory(void **state)
 	assert_false(alert_repeats_has(repeats, NULL, START_NS));
 }
 
+static void test_what_is_forgotten_is_no_repetition(void **state)
+{
+	cleanup(cleanup_alert_repeats) struct alert_repeats *repeats = alert_repeats_new();
+	cleanup(cleanup_free) char *key = key_of("a", "grafana", "f", "t");
+
+	(void)state;
+	alert_repeats_forget(repeats, key); /* of an alert that never was */
+	alert_repeats_add(repeats, key, START_NS);
+	alert_repeats_forget(repeats, key);
+	assert_false(alert_repeats_has(repeats, key, START_NS));
+	assert_false(alert_repeats_has(repeats, key, 1)); /* just after boot */
+	alert_repeats_add(repeats, key, START_NS);
+	assert_true(alert_repeats_has(repeats, key, START_NS));
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_an_alert_is_the_same_by_rule_fingerprint_and_start),
 		cmocka_unit_test(test_other_formats_and_alerts_without_these_fields_have_no_key),
 		cmocka_unit_test(test_each_copy_prolongs_the_memory),
+		cmocka_unit_test(test_what_is_forgotten_is_no_repetition),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -25,7 +26,7 @@ static void publish(struct alert_runs *runs, const char *id, const char *node, c
 {
 	cleanup(cleanup_json) json_t *request = request_of(id, node, dedupe);
 
-	assert_true(alert_runs_publish(runs, "r", request, LASTS_NS));
+	assert_true(alert_runs_publish(runs, "r", id, request, LASTS_NS));
 }
 
 static bool has(const struct alert_runs *runs, const char *rule, const char *node, const char *dedupe)
@@ -58,7 +59,35 @@ static void ignore_refusal(void *ctx, const char *rule)
 	(void)rule;
 }
 
-static const struct alert_runs_observer unobserved = {.admitted = ignore_captures, .refused = ignore_refusal};
+/* The ids of the requests that no node met. */
+static char unmet[64];
+
+static void note_unmet(void *ctx, const char *alert)
+{
+	(void)ctx;
+	snprintf(unmet + strlen(unmet), sizeof(unmet) - strlen(unmet), "%s ", alert);
+}
+
+static int clear_unmet(void **state)
+{
+	(void)state;
+	*unmet = '\0';
+	return 0;
+}
+
+static unsigned unanswered;
+
+static void count_warnings(void *ctx, int severity, const char *id, const struct log_field *fields)
+{
+	(void)ctx;
+	(void)severity;
+	(void)fields;
+	unanswered += strcmp(id, "request-unanswered") == 0;
+}
+
+static const struct alert_runs_observer unobserved = {.admitted = ignore_captures,
+						      .refused = ignore_refusal,
+						      .unmet = note_unmet};
 
 static void test_a_run_lasts_until_its_last_capture_has_ended(void **state)
 {
@@ -84,6 +113,7 @@ static void test_a_run_lasts_until_its_last_capture_has_ended(void **state)
 	assert_int_equal(alert_runs_count(runs, NULL), 1);
 	tell(runs, "rejected", "b", "");
 	assert_int_equal(alert_runs_count(runs, NULL), 0);
+	assert_string_equal(unmet, "b ");
 }
 
 static void test_a_refused_interface_does_not_end_the_others(void **state)
@@ -97,6 +127,34 @@ static void test_a_refused_interface_does_not_end_the_others(void **state)
 	assert_int_equal(alert_runs_count(runs, NULL), 1);
 	tell(runs, "done", "a", "a.1");
 	assert_int_equal(alert_runs_count(runs, NULL), 0);
+	assert_string_equal(unmet, "");
+}
+
+static void test_an_interface_refused_first_does_not_end_the_others(void **state)
+{
+	cleanup(cleanup_alert_runs) struct alert_runs *runs = alert_runs_new(&unobserved);
+	static const char *const ids[] = {"a", "b"};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		char text[128];
+		const int size = snprintf(text, sizeof(text),
+					  "{\"event\":\"rejected\",\"id\":\"%s\",\"interface\":\"eth1\"}", ids[i]);
+
+		publish(runs, ids[i], "edge", NULL);
+		alert_runs_take_event(runs, text, (size_t)size);
+	}
+	tell(runs, "accepted", "a", "a.1");
+	assert_int_equal(alert_runs_count(runs, NULL), 2);
+	tell(runs, "done", "a", "a.1");
+	assert_int_equal(alert_runs_count(runs, NULL), 1);
+	assert_string_equal(unmet, "");
+	log_divert(count_warnings, NULL);
+	unanswered = 0;
+	alert_runs_expire(runs, clock_boottime_ns() + ALERT_RUNS_ANSWER_NS);
+	assert_int_equal(alert_runs_count(runs, NULL), 0);
+	assert_string_equal(unmet, "b ");
+	assert_int_equal(unanswered, 0);
 }
 
 static void test_the_same_run_has_the_rule_the_node_and_the_key(void **state)
@@ -111,18 +169,6 @@ static void test_the_same_run_has_the_rule_the_node_and_the_key(void **state)
 	assert_false(has(runs, "r", "other", "k"));
 	assert_false(has(runs, "r", "edge", "l"));
 	assert_false(has(runs, "r", "edge", NULL));
-	cleanup(cleanup_json) json_t *request = request_of("c", "edge", "k");
-	assert_string_equal(alert_runs_find_id(runs, "r", request), "a");
-}
-
-static unsigned unanswered;
-
-static void count_warnings(void *ctx, int severity, const char *id, const struct log_field *fields)
-{
-	(void)ctx;
-	(void)severity;
-	(void)fields;
-	unanswered += strcmp(id, "request-unanswered") == 0;
 }
 
 static void test_time_ends_a_run_whose_events_do_not_come(void **state)
@@ -132,6 +178,7 @@ static void test_time_ends_a_run_whose_events_do_not_come(void **state)
 
 	(void)state;
 	log_divert(count_warnings, NULL);
+	unanswered = 0;
 	publish(runs, "silent", "away", "k");
 	publish(runs, "endless", "edge", "k");
 	tell(runs, "accepted", "endless", "endless.1");
@@ -145,15 +192,17 @@ static void test_time_ends_a_run_whose_events_do_not_come(void **state)
 	alert_runs_expire(runs, clock_boottime_ns() + ALERT_RUNS_ANSWER_NS + LASTS_NS);
 	assert_int_equal(alert_runs_count(runs, NULL), 0);
 	assert_int_equal(unanswered, 1);
+	assert_string_equal(unmet, "silent ");
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_a_run_lasts_until_its_last_capture_has_ended),
-		cmocka_unit_test(test_a_refused_interface_does_not_end_the_others),
-		cmocka_unit_test(test_the_same_run_has_the_rule_the_node_and_the_key),
-		cmocka_unit_test(test_time_ends_a_run_whose_events_do_not_come),
+		cmocka_unit_test_setup(test_a_run_lasts_until_its_last_capture_has_ended, clear_unmet),
+		cmocka_unit_test_setup(test_a_refused_interface_does_not_end_the_others, clear_unmet),
+		cmocka_unit_test_setup(test_an_interface_refused_first_does_not_end_the_others, clear_unmet),
+		cmocka_unit_test_setup(test_the_same_run_has_the_rule_the_node_and_the_key, clear_unmet),
+		cmocka_unit_test_setup(test_time_ends_a_run_whose_events_do_not_come, clear_unmet),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

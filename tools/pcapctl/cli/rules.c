@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "alert/alert_format.h"
+#include "alert/alert_own.h"
 #include "alert/alert_rule_files.h"
 #include "base/clock.h"
 #include "base/printable.h"
@@ -23,6 +24,7 @@
 
 #define FAULTS_MAX (1024 * 1024)
 #define NODE_SIZE 256
+#define SYSLOG_TAG "pcapdaemon" /* the default of syslog.tag */
 
 /* The patterns are the words after the first. False: printed why. */
 static bool read_rules(const struct command_context *context, struct alert_rules *rules)
@@ -130,6 +132,15 @@ static void print_no_match(const struct test *test, const struct alert_rule *rul
 	       about_node ? "; --node tests as another node" : "");
 }
 
+static enum alert_verdict apply(const struct alert_rule *rule, const json_t *alert, const struct alert_context *context,
+				json_t **request, struct error *why)
+{
+	if (!alert_is_own(alert, SYSLOG_TAG))
+		return alert_rule_apply(rule, alert, context, request, why);
+	error_set(why, 0, "pcapdaemon wrote this itself: no rule sees it");
+	return ALERT_NO_MATCH;
+}
+
 /* What one rule makes of an alert: for people a line, and the request. */
 static enum alert_verdict test_rule(const struct test *test, const struct alert_rule *rule, const json_t *alert,
 				    enum alert_format format, json_t *verdicts)
@@ -143,7 +154,7 @@ static enum alert_verdict test_rule(const struct test *test, const struct alert_
 	};
 	cleanup(cleanup_json) json_t *request = NULL;
 	struct error why = {0};
-	const enum alert_verdict verdict = alert_rule_apply(rule, alert, &alert_context, &request, &why);
+	const enum alert_verdict verdict = apply(rule, alert, &alert_context, &request, &why);
 
 	if (test->context->terminal->json) {
 		json_array_append_new(verdicts,
