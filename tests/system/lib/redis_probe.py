@@ -2,6 +2,7 @@
 """Runs programs of tests/probes, which contain only the Redis code: commands go to standard input, and tests wait for log lines and
 answers. Has the fixtures that make probes and their servers."""
 
+import contextlib
 import itertools
 import json
 import os
@@ -24,14 +25,21 @@ QUICK_PING = ["--ping-interval-ms", "100", "--ping-timeout-ms", "300"]  # for ha
 OFTEN_PING = ["--ping-interval-ms", "100", "--ping-timeout-ms", "10000"]
 
 
+# Outside the range from which clients get theirs: one could take a port before its server listens. Test files that share a network
+# namespace begin at different ones.
+_ports = itertools.count(10000 + os.getpid() % 20000)
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port without a listener that no other caller has got."""
+    for port in _ports:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def ports_in(netns):
-    """Successive listening ports in a namespace without other listeners, outside the range of client ports."""
+    """Successive listening ports in a namespace without other listeners, likewise."""
     return itertools.count(7001) if netns else iter(free_port, None)
 
 
