@@ -11,7 +11,7 @@ import subprocess
 import pytest
 
 from lib import sigv4
-from lib.daemon import PROGRAM
+from lib.daemon import PROGRAM, is_sanitized
 from lib.s3_server import Fault, Key, S3Server, json_key, lasting, sts_key
 from lib.swift_server import SwiftServer
 from lib.waiting import seconds
@@ -137,7 +137,7 @@ def test_large_file_is_parts_that_are_checked(server, checksums):
 def test_memory_stays_small_and_many_files_share_it(server):
     outcome = run(20 << 20, "--files", "4", "--parallel", "4", server=server)
     assert all(result["ok"] for result in outcome.results) and len(server.objects["captures"]) == 4
-    assert outcome.end["peak_rss_kib"] < 48 * 1024, "four uploads with three parts each would have 60 MiB"
+    assert is_sanitized() or outcome.end["peak_rss_kib"] < 48 * 1024, "four uploads with three parts each would have 60 MiB"
 
 
 NAMES = ["plain-1.pcap", "a b+c=d:e@f&g,h;i$j!k'l(m)*n~o.pcap", "größe/☃ 100%.pcap", "?query#fragment%2F.pcap"]

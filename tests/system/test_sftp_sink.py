@@ -117,15 +117,17 @@ def test_answer_lost_after_the_rename_makes_no_second_file(server, probe):
     assert server.stored() == {NAME: CONTENT}
 
 
+# libcurl 7.88 does not free the SSH session of an upload that ends while the server hangs.
+
 def test_hanging_server_ends_at_the_time_limit(server, probe):
     with FaultyProxy(server.port, [stall(up=MIB)]) as proxy:
-        outcome = probe.run("--size", str(8 * MIB), *options(server, **proxied(server, probe, proxy)), "--timeout-ms", "1000", attempts=1)
+        outcome = probe.run("--size", str(8 * MIB), *options(server, **proxied(server, probe, proxy)), "--timeout-ms", "1000", attempts=1, leaks=True)
     assert "timed out" in refused(outcome)
 
 
 def test_abandoned_upload_does_not_wait_for_a_hanging_server(server, probe):
     with FaultyProxy(server.port, [stall(up=MIB)]) as proxy:
-        process = probe.start("--size", str(8 * MIB), *options(server, **proxied(server, probe, proxy)))
+        process = probe.start("--size", str(8 * MIB), *options(server, **proxied(server, probe, proxy)), leaks=True)
         proxy.wait_met(1)
         process.terminate()
         outcome = probe.finish(process, 15)
