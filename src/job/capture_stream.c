@@ -25,7 +25,7 @@
 
 #define TICK_MS 250
 #define SEND_NS NS_PER_S	 /* bytes wait this long at most for more */
-#define SEND_BYTES (256u << 10)	 /* so many do not wait */
+#define SEND_BYTES (256u << 10)	 /* from this size on bytes are sent at once */
 #define QUIET_NS (25 * NS_PER_S) /* without bytes for this long, the counts so far are sent */
 #define PACKETS_PART 4		 /* this part of limits.memory may hold packets */
 #define BYTES_PART 2		 /* ... and this part bytes */

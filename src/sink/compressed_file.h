@@ -29,7 +29,7 @@ struct compressed_file_options {
 	struct compressed_file_account account;
 };
 
-/* For so many bytes. The options are copied. NULL on ENOMEM. */
+/* `source_bytes`: what it will be given. The options are copied. NULL on ENOMEM. */
 struct compressed_file *compressed_file_new(const struct compressed_file_options *options, uint64_t source_bytes);
 void compressed_file_free(struct compressed_file *file);
 

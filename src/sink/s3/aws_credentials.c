@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A search asks one source after the other (aws_sources.c). There is one at a time; whoever needs a key waits for it. A
- * key that expires is renewed in its last minutes, while it still signs; one from a file is read again every minute. A
- * source that is there but fails ends the search: another identity must not silently take its place.
+ * A search asks one source after the other (aws_sources.c). There is one at a time; requests that need a key wait for
+ * it. A key that expires is renewed in its last minutes, while it still signs; one from a file is read again every
+ * minute. A source that is there but fails ends the search: another identity must not silently take its place.
  */
 #include "sink/s3/aws_credentials.h"
 

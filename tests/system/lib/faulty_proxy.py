@@ -16,7 +16,7 @@ from .waiting import seconds
 
 @dataclasses.dataclass
 class Fault:
-    """After so many bytes from the client (up) or from the server (down). `reset`: with a reset, not a FIN."""
+    """After this number of bytes from the client (up) or from the server (down). `reset`: with a reset, not a FIN."""
     kind: str  # "cut", "stall", "corrupt", "refuse"
     up: int = None
     down: int = None
@@ -115,7 +115,7 @@ class FaultyProxy:
             self.changed.notify_all()
 
     def wait_met(self, count, timeout=20):
-        """Waits until so many faults have taken effect."""
+        """Waits until `count` faults have taken effect."""
         with self.changed:
             assert self.changed.wait_for(lambda: len(self.met) >= count, seconds(timeout)), self.met
 
